@@ -1,0 +1,104 @@
+/** Cores used while a page is recorded at 1280x720 and 30 frames a second, ours against the bare pipeline, in turns. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { PageSource } from '../src/jobs/capture.js';
+import { type ContentReport, contentReport } from '../test/testkit/media-report.js';
+import { type Recipe, readRecipe, startBarePipeline } from './bare-pipeline.js';
+import { serveDemoPage } from './demo-page.js';
+import { machineSeconds, processorSeconds } from './process-tree.js';
+import { recordPage } from './recorder-host.js';
+import { type BenchResult, type Spread, spread, table } from './result.js';
+
+const highestRatio = 1.15;
+const lowestFrameShare = 0.99;
+// Twice what an idle desktop was seen to use.
+const quietCores = 0.1;
+// Start-up is not measured: what the browser does in its first moments is over by then.
+const settleMs = 1_000;
+
+/** About 4 minutes; 40 s when quick, which is good for a rough number only. */
+export async function benchCapture(quick: boolean): Promise<BenchResult> {
+  const rounds = quick ? 2 : 3;
+  const windowMs = quick ? 4_000 : 20_000;
+  const fileMs = quick ? windowMs : 60_000;
+  const page = await serveDemoPage();
+  const source: PageSource = { kind: 'page', url: page.url, width: 1280, height: 720, fps: 30, loadTimeoutMs: 30_000 };
+  const ours: Usage[] = [];
+  const bare: Usage[] = [];
+  let recipe: Recipe | null = null;
+  let file: ContentReport | null = null;
+  let bareFile: ContentReport | null = null;
+  for (let round = 1; round <= rounds; round++) {
+    const restMs = round === rounds ? fileMs - windowMs : 0;
+    const host = await recordPage(source, page.host);
+    try {
+      recipe ??= readRecipe(host);
+      ours.push(await measure([host.identity.pid], windowMs));
+      await sleep(restMs);
+      await host.stop();
+      if (round === rounds) file = await contentReport(host.part);
+    } finally {
+      await host.remove();
+    }
+    const peer = await startBarePipeline(recipe, page.url);
+    try {
+      bare.push(await measure(peer.pids, windowMs));
+      await sleep(restMs);
+    } finally {
+      await peer.stop();
+    }
+    if (round === rounds) bareFile = await contentReport(peer.part);
+    await peer.remove();
+    console.log(`round ${round} of ${rounds}: ours ${told(ours.at(-1))}, bare ${told(bare.at(-1))}`);
+  }
+  page.close();
+
+  const [us, them] = [ours, bare].map((runs) => spread(runs.map(({ cores }) => cores))) as [Spread, Spread];
+  const row = (name: string, { median, min, max }: Spread, report: ContentReport | null) => [
+    name,
+    ...[median, min, max].map((cores) => cores.toFixed(3)),
+    `${(100 * (report?.hitShare ?? 0)).toFixed(2)} %`,
+  ];
+  const headings = ['cores a recorded second', 'median', 'lowest', 'highest', `frames found in ${fileMs / 1000} s`];
+  console.log(`\n${table(headings, [row('recorder host', us, file), row('bare pipeline', them, bareFile)])}`);
+  const othersCores = Math.max(...[...ours, ...bare].map(({ others }) => others));
+  if (othersCores > quietCores) {
+    console.log(
+      `Other programs used up to ${othersCores.toFixed(1)} cores meanwhile: measure again on a quiet machine.`,
+    );
+  }
+  const ratio = us.median / them.median;
+  const frameShare = file?.hitShare ?? 0;
+  return {
+    ...{ name: 'capture', value: us.median, unit: 'cores', floor: them.median, ratio, goal: highestRatio },
+    ok: ratio <= highestRatio && frameShare >= lowestFrameShare,
+    details: {
+      ...{ ours: ours.map(({ cores }) => cores), bare: bare.map(({ cores }) => cores), othersCores },
+      ...{
+        frameShare,
+        frameShareGoal: lowestFrameShare,
+        bareFrameShare: bareFile?.hitShare,
+        fileSeconds: fileMs / 1000,
+      },
+      avOffsetMs: file?.avOffsetMedianMs,
+    },
+  };
+}
+
+interface Usage {
+  /** Processor seconds a second of these processes and all they started. */
+  cores: number;
+  /** The same of everything else on the machine. */
+  others: number;
+}
+
+async function measure(pids: readonly number[], windowMs: number): Promise<Usage> {
+  await sleep(settleMs);
+  const [before, allBefore, startedAt] = [processorSeconds(pids), machineSeconds(), performance.now()];
+  await sleep(windowMs);
+  const seconds = (performance.now() - startedAt) / 1000;
+  const cores = (processorSeconds(pids) - before) / seconds;
+  return { cores, others: Math.max(0, (machineSeconds() - allBefore) / seconds - cores) };
+}
+
+const told = (usage: Usage | undefined): string =>
+  `${usage?.cores.toFixed(3)} cores (others ${usage?.others.toFixed(2)})`;

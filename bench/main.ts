@@ -1,0 +1,42 @@
+/** `npm run bench -- NAME [--quick] [--json]`: one measured claim, beside the peer it is measured against. */
+import { benchCapture } from './capture.js';
+import type { BenchResult } from './result.js';
+import { benchStart } from './start.js';
+
+const benches: Record<string, { about: string; run: (quick: boolean) => Promise<BenchResult> }> = {
+  capture: {
+    about: 'cores used while a page is recorded, against the same programs started by hand',
+    run: benchCapture,
+  },
+  start: { about: 'from a request to the first recorded frame, against the launch of a browser', run: benchStart },
+};
+
+const words = process.argv.slice(2);
+const flags = new Set(words.filter((word) => word.startsWith('--')));
+const [name] = words.filter((word) => !word.startsWith('--'));
+const bench = name === undefined ? undefined : benches[name];
+const unknown = [...flags].filter((flag) => flag !== '--quick' && flag !== '--json');
+if (!bench || unknown.length > 0) {
+  if (unknown.length > 0) console.error(`There is no option ${unknown.join(', ')}.`);
+  else if (name !== undefined) console.error(`There is no benchmark "${name}".`);
+  console.error('Usage: npm run bench -- NAME [--quick] [--json]\n');
+  for (const [each, { about }] of Object.entries(benches)) console.error(`  ${each.padEnd(10)}${about}`);
+  process.exit(2);
+}
+
+const result = await bench.run(flags.has('--quick')).catch((error: unknown): BenchResult => {
+  console.error(error instanceof Error ? error.stack : error);
+  const nothing = { value: null, floor: null, ratio: null, goal: null };
+  return { name: name as string, unit: '', ...nothing, ok: false, details: { error: String(error) } };
+});
+const { ratio, goal } = result;
+if (ratio !== null) {
+  const verdict = goal === null ? '' : `, at most ${goal} wanted: ${result.ok ? 'good' : 'missed'}`;
+  console.log(`\nratio ${ratio.toFixed(3)}${verdict}`);
+}
+if (flags.has('--json')) {
+  const { details, ...numbers } = result;
+  console.log(JSON.stringify({ ...numbers, ...details }));
+}
+// Whatever a library still waits for, the measurement is over.
+process.exit(result.ok ? 0 : 1);

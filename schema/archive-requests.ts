@@ -1,0 +1,111 @@
+/** Starting and stopping archives. */
+import { viewerOf } from '../src/context.js';
+import {
+  ConflictError,
+  InvalidStateError,
+  NotFoundError,
+  UnavailableError,
+  UrlRefusedError,
+  ValidationError,
+} from '../src/services/errors.js';
+import { Archive } from './archive.js';
+import { builder } from './builder.js';
+import { uuidFrom } from './ids.js';
+
+interface StartedArchive {
+  archiveId: string;
+  accessToken: string | null;
+  sequence: number;
+}
+
+const StartArchiveInput = builder.inputType('StartArchiveInput', {
+  description: 'What to record, and how.',
+  fields: (t) => ({
+    url: t.string({ description: 'The page, an http or https address; at most 2,048 characters.' }),
+    width: t.int({
+      required: false,
+      description: 'Pixels, 320 to 1920, 640 when left out. Odd ones are rounded up to even.',
+    }),
+    height: t.int({
+      required: false,
+      description: 'Pixels, 240 to 1080, 480 when left out. Odd ones are rounded up to even.',
+    }),
+    maxDuration: t.int({
+      required: false,
+      description: 'Seconds from the first frame until it stops by itself, 1 to 21,600; 300 when left out.',
+    }),
+    name: t.string({ required: false, description: 'Whatever helps to recognise it; at most 200 characters.' }),
+    requestId: t.string({
+      required: false,
+      description:
+        'Names this request, at most 128 characters. Sent again with the same id it answers with the first archive.',
+    }),
+  }),
+});
+
+const StartArchivePayload = builder.objectRef<StartedArchive>('StartArchivePayload').implement({
+  description: 'The archive was accepted. Follow it with `jobEvents`.',
+  fields: (t) => ({
+    archive: t.prismaField({
+      type: Archive,
+      description: 'The archive as it is now.',
+      resolve: (query, { archiveId }, _args, context) => archiveNow(query, archiveId, context),
+    }),
+    accessToken: t.exposeString('accessToken', {
+      nullable: true,
+      description:
+        'Credentials for this archive alone, shown only here. Null when the request had been carried out before.',
+    }),
+    sequence: t.exposeInt('sequence', { description: 'Number of the event this caused.' }),
+  }),
+});
+
+builder.mutationField('startArchive', (t) =>
+  t.withAuth({ mayUse: 'Mutation.startArchive' }).field({
+    type: StartArchivePayload,
+    description: 'Starts to record a page. Answers once that is accepted; recording begins when a recorder has room.',
+    args: { input: t.arg({ type: StartArchiveInput, description: 'What to record.' }) },
+    errors: { types: [ValidationError, UrlRefusedError, ConflictError] },
+    resolve: (_root, { input }, { services, viewer }) => services.archives.start(input, viewer),
+  }),
+);
+
+const StopArchiveInput = builder.inputType('StopArchiveInput', {
+  description: 'Which archive to stop.',
+  fields: (t) => ({
+    archiveId: t.id({ description: 'Global id of the archive.' }),
+    requestId: t.string({
+      required: false,
+      description: 'Names this request, at most 128 characters. Sent again with the same id it has no second effect.',
+    }),
+  }),
+});
+
+const StopArchivePayload = builder.objectRef<{ jobId: string; sequence: number }>('StopArchivePayload').implement({
+  description: 'The stop was accepted. The archive completes on its own.',
+  fields: (t) => ({
+    archive: t.prismaField({
+      type: Archive,
+      description: 'The archive as it is now.',
+      resolve: (query, { jobId }, _args, context) => archiveNow(query, jobId, context),
+    }),
+    sequence: t.exposeInt('sequence', { description: 'Number of the event this caused.' }),
+  }),
+});
+
+builder.mutationField('stopArchive', (t) =>
+  t.withAuth({ mayUse: 'Mutation.stopArchive' }).field({
+    type: StopArchivePayload,
+    description: 'Ends a recording and keeps what was recorded. Answers once that is accepted; the file follows.',
+    args: { input: t.arg({ type: StopArchiveInput, description: 'What to stop.' }) },
+    errors: { types: [ValidationError, NotFoundError, InvalidStateError, UnavailableError] },
+    resolve: (_root, { input }, { services, viewer }) =>
+      services.jobs.stop(uuidFrom(input.archiveId, ['Archive'], 'archive'), viewer, input.requestId ?? undefined),
+  }),
+);
+
+async function archiveNow(query: object, id: string, context: Parameters<typeof viewerOf>[0]) {
+  const archive = await context.services.archives.find(query, id, viewerOf(context));
+  if (!archive) throw new NotFoundError('There is no such archive any more.');
+  return archive;
+}

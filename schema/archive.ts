@@ -1,0 +1,254 @@
+/** Archives: a page recorded as it is seen and heard. */
+
+import { prismaConnectionHelpers } from '@pothos/plugin-prisma';
+import { type ArchiveStatus, archiveStatus } from '../src/jobs/archive-status.js';
+import { shownProgress } from '../src/jobs/progress.js';
+import type { JobReason } from '../src/jobs/reasons.js';
+import { builder } from './builder.js';
+import { File, FileConnection } from './file.js';
+import { decodeId } from './ids.js';
+import { gapsOf, JobGap, partsInOrder } from './job.js';
+import { JobReasonEnum, JobStateEnum } from './states.js';
+
+const ArchiveStatusEnum = builder.enumType('ArchiveStatus', {
+  description: "An archive's status, derived from the state of its job.",
+  values: {
+    QUEUED: { description: 'Recording has not begun.' },
+    STANDBY: { description: 'The page is ready, recording waits to be begun.' },
+    RECORDING: { description: 'Being recorded; short interruptions show as gaps.' },
+    PAUSED: { description: 'Recording is paused on request.' },
+    STOPPED: { description: 'Recorded; the file is not ready yet.' },
+    COMPLETE: { description: 'The file is ready.' },
+    FAILED: { description: 'There is no file; the reason says why.' },
+    CANCELED: { description: 'Given up before recording began.' },
+    EXPIRED: { description: 'It was not begun in time.' },
+  } satisfies Record<ArchiveStatus, { description: string }>,
+});
+
+/** The files an archive's own fields speak of, newest version first: one selection, so that they share one query. */
+const ownFiles = {
+  where: { deletedAt: null, kind: { in: ['VIDEO' as const, 'THUMBNAIL' as const] } },
+  orderBy: [{ version: 'desc' as const }, { id: 'desc' as const }],
+};
+const fileConnection = prismaConnectionHelpers(builder, File, {
+  cursor: 'id',
+  query: { where: { deletedAt: null }, orderBy: { id: 'asc' } },
+});
+
+export const Archive = builder.prismaNode('Archive', {
+  id: { field: 'id', description: 'Global id. Opaque, and lasting.' },
+  description: 'A page recorded as it is seen and heard, to one video file.',
+  select: { id: true },
+  fields: (t) => ({
+    name: t.exposeString('name', { description: 'As given when it was started.' }),
+    url: t.exposeString('url', { description: 'The page.' }),
+    width: t.exposeInt('width', { description: 'Pixels, even.' }),
+    height: t.exposeInt('height', { description: 'Pixels, even.' }),
+    resolution: t.string({
+      description: 'Width and height, such as `1280x720`.',
+      select: { width: true, height: true },
+      resolve: ({ width, height }) => `${width}x${height}`,
+    }),
+    status: t.field({
+      type: ArchiveStatusEnum,
+      description: 'Where it is, in the words of archives.',
+      select: { job: { select: { state: true } } },
+      resolve: ({ job }) => archiveStatus[job.state],
+    }),
+    state: t.field({
+      type: JobStateEnum,
+      description: 'Where its job is.',
+      select: { job: { select: { state: true } } },
+      resolve: ({ job }) => job.state,
+    }),
+    reason: t.field({
+      type: JobReasonEnum,
+      nullable: true,
+      description: 'Why it is in this status, where there is more to say than the status does.',
+      select: { job: { select: { reason: true } } },
+      resolve: ({ job }) => job.reason as JobReason | null,
+    }),
+    message: t.string({
+      nullable: true,
+      description: 'The reason in words.',
+      select: { job: { select: { message: true } } },
+      resolve: ({ job }) => job.message,
+    }),
+    progress: t.float({
+      description: 'From 0 to 100, never falling; 100 only when the file is ready.',
+      select: { job: { select: { progress: true, stats: { select: { progress: true } } } } },
+      resolve: ({ job }) => shownProgress(job),
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was asked for.' }),
+    updatedAt: t.field({
+      type: 'DateTime',
+      description: 'When it last changed.',
+      select: { job: { select: { updatedAt: true } } },
+      resolve: ({ job }) => job.updatedAt,
+    }),
+    startedAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'First recorded frame.',
+      select: { job: { select: { startedAt: true } } },
+      resolve: ({ job }) => job.startedAt,
+    }),
+    stoppedAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'Last recorded frame.',
+      select: { job: { select: { stoppedAt: true } } },
+      resolve: ({ job }) => job.stoppedAt,
+    }),
+    maxDuration: t.int({
+      description: 'After this long it stops by itself, seconds since the first frame.',
+      select: { job: { select: { maxDurationMs: true } } },
+      resolve: ({ job }) => Math.round(job.maxDurationMs / 1000),
+    }),
+    duration: t.float({
+      nullable: true,
+      description: 'Media in the file, seconds; while recording, what was captured so far. Null before recording.',
+      select: { job: { select: { recordedMs: true, stats: { select: { positionMs: true } } } } },
+      resolve: ({ job }) => {
+        const ms = job.recordedMs ?? job.stats?.positionMs;
+        return ms == null ? null : Number(ms) / 1000;
+      },
+    }),
+    gaps: t.field({
+      type: [JobGap],
+      complexity: 10,
+      description: 'What could not be captured, in order.',
+      select: { job: { select: { parts: partsInOrder } } },
+      resolve: ({ job }) => gapsOf(job.parts),
+    }),
+    lostDuration: t.float({
+      complexity: 10,
+      description: 'All gaps together, seconds.',
+      select: { job: { select: { parts: partsInOrder } } },
+      resolve: ({ job }) => gapsOf(job.parts).reduce((sum, { lostMs }) => sum + lostMs, 0) / 1000,
+    }),
+    file: t.field({
+      type: File,
+      nullable: true,
+      description: 'The video. Null until it is ready.',
+      select: (_args, _context, nestedSelection) => ({
+        job: { select: { files: nestedSelection({ ...ownFiles, select: { id: true, kind: true } }) } },
+      }),
+      resolve: ({ job }) => job.files.find(({ kind }) => kind === 'VIDEO') ?? null,
+    }),
+    size: t.field({
+      type: 'BigInt',
+      nullable: true,
+      description: 'Bytes of the video. Null until it is ready.',
+      select: { job: { select: { files: ownFiles } } },
+      resolve: ({ job }) => video(job.files)?.sizeBytes,
+    }),
+    sha256sum: t.field({
+      type: 'Base64',
+      nullable: true,
+      description: 'SHA-256 of the video. Null until it is ready.',
+      select: { job: { select: { files: ownFiles } } },
+      resolve: ({ job }) => video(job.files)?.sha256,
+    }),
+    hasVideo: t.boolean({
+      nullable: true,
+      description: 'Whether the file has a picture. Null until it is ready.',
+      select: { job: { select: { files: ownFiles } } },
+      resolve: ({ job }) => has(video(job.files)?.videoCodec),
+    }),
+    hasAudio: t.boolean({
+      nullable: true,
+      description: 'Whether the file has sound. Null until it is ready.',
+      select: { job: { select: { files: ownFiles } } },
+      resolve: ({ job }) => has(video(job.files)?.audioCodec),
+    }),
+    downloadUrl: t.string({
+      authScopes: { mayUse: 'Archive.downloadUrl' },
+      nullable: true,
+      description: 'A signed URL of the video that needs no credentials, for a limited time. Null until it is ready.',
+      select: { job: { select: { files: ownFiles } } },
+      resolve: ({ job }, _args, { services }) => {
+        const file = video(job.files);
+        return file ? services.files.downloadUrl(file) : null;
+      },
+    }),
+    thumbnailUrl: t.string({
+      authScopes: { mayUse: 'Archive.thumbnailUrl' },
+      nullable: true,
+      description:
+        'A signed URL of a picture from the middle of the video, for a limited time. Null until it is ready.',
+      select: { job: { select: { files: ownFiles } } },
+      resolve: ({ job }, _args, { services }) => {
+        const file = job.files.find(({ kind }) => kind === 'THUMBNAIL');
+        return file ? services.files.downloadUrl(file) : null;
+      },
+    }),
+    files: t.connection(
+      {
+        type: File,
+        description: 'Everything its job delivered, oldest first.',
+        select: (args, context, nestedSelection) => ({
+          job: { select: { files: fileConnection.getQuery(args, context, nestedSelection) } },
+        }),
+        resolve: ({ job }, args, context) => fileConnection.resolve(job.files, args, context),
+      },
+      FileConnection,
+    ),
+    job: t.relation('job', { description: 'The job that makes it.' }),
+  }),
+});
+
+function video<Row extends { kind: string }>(files: Row[]): Row | undefined {
+  return files.find(({ kind }) => kind === 'VIDEO');
+}
+const has = (codec: string | null | undefined) => (codec === undefined ? null : codec !== null);
+
+const ArchivesFilter = builder.inputType('ArchivesFilter', {
+  description: 'Which archives to list. Every condition given must hold.',
+  fields: (t) => ({
+    states: t.field({ type: [JobStateEnum], required: false, description: 'In one of these states.' }),
+    createdAfter: t.field({ type: 'DateTime', required: false, description: 'Asked for later than this.' }),
+    createdBefore: t.field({ type: 'DateTime', required: false, description: 'Asked for earlier than this.' }),
+  }),
+});
+
+builder.queryField('archive', (t) =>
+  t.withAuth({ mayUse: 'Query.archive' }).prismaField({
+    type: Archive,
+    nullable: true,
+    description: 'An archive by its id. Null when there is none.',
+    args: { id: t.arg.id({ description: 'Global id of the archive.' }) },
+    resolve: (query, _root, { id }, { services, viewer }) => {
+      const decoded = decodeId(id);
+      return decoded?.type === 'Archive' ? services.archives.find(query, decoded.id, viewer) : null;
+    },
+  }),
+);
+
+builder.queryField('archives', (t) =>
+  t.withAuth({ mayUse: 'Query.archives' }).prismaConnection(
+    {
+      type: Archive,
+      cursor: 'id',
+      description: 'The archives of the project, newest first.',
+      args: { filter: t.arg({ type: ArchivesFilter, required: false, description: 'Which ones; all when left out.' }) },
+      totalCount: (_connection, { filter }, { services, viewer }) => services.archives.count(filter, viewer),
+      // Ids begin with the time they were made at.
+      resolve: (query, _root, { filter }, { services, viewer }) =>
+        services.archives.list({ ...query, orderBy: { id: 'desc' } }, { filter }, viewer),
+    },
+    {
+      name: 'ArchiveConnection',
+      description: 'A page of archives.',
+      fields: (c) => ({
+        totalCount: c.int({
+          description: 'How many there are on all pages together.',
+          extensions: { pothosPrismaTotalCount: true },
+          // The connection has it as a function, which the types do not say.
+          resolve: (page) => (page as unknown as { totalCount(): Promise<number> }).totalCount(),
+        }),
+      }),
+    },
+    { name: 'ArchiveEdge', description: 'An archive and its cursor.' },
+  ),
+);

@@ -1,0 +1,92 @@
+/** Expected failures, as members of the result unions. */
+import type { JobState } from '../src/jobs/states.js';
+import {
+  ConflictError,
+  type ErrorCode,
+  type ExpectedError,
+  type FieldIssue,
+  InvalidStateError,
+  NotFoundError,
+  UnavailableError,
+  UrlRefusedError,
+  ValidationError,
+} from '../src/services/errors.js';
+import { builder } from './builder.js';
+import { JobStateEnum } from './states.js';
+
+const ErrorCodeEnum = builder.enumType('ErrorCode', {
+  description: 'Stable codes of the failures that a client can act on.',
+  values: {
+    VALIDATION_FAILED: { description: 'The input is malformed or out of range. Correct the named fields.' },
+    NOT_FOUND: { description: 'There is no such thing, or these credentials do not reach it.' },
+    INVALID_STATE: { description: "The job's state does not allow this." },
+    CONFLICT: { description: 'The request id was used before with another input. Use a new one.' },
+    URL_REFUSED: { description: 'The URL leads to an address that recordings may not reach.' },
+    UNAVAILABLE: { description: 'The engine did not answer in time. Ask again; a request id makes that safe.' },
+  } satisfies Record<ErrorCode, { description: string }>,
+});
+
+const ErrorInterface = builder.interfaceRef<ExpectedError>('Error').implement({
+  description: 'An expected failure: something that a client can act on.',
+  fields: (t) => ({
+    message: t.exposeString('message', { description: 'What was wrong, what was expected, and what to do.' }),
+    code: t.expose('code', { type: ErrorCodeEnum, description: 'The failure as a stable code.' }),
+  }),
+});
+
+const FieldIssueType = builder.objectRef<FieldIssue>('FieldIssue').implement({
+  description: 'What is wrong with one field of the input.',
+  fields: (t) => ({
+    field: t.exposeString('field', { description: 'Path of the field in the input, such as `maxDuration`.' }),
+    message: t.exposeString('message', { description: 'What was expected.' }),
+  }),
+});
+
+builder.objectType(ValidationError, {
+  name: 'ValidationError',
+  description: 'The input is malformed or out of range.',
+  interfaces: [ErrorInterface],
+  fields: (t) => ({
+    issues: t.expose('issues', { type: [FieldIssueType], description: 'Every field that is wrong.' }),
+  }),
+});
+
+builder.objectType(NotFoundError, {
+  name: 'NotFoundError',
+  description: 'There is no such thing, or these credentials do not reach it.',
+  interfaces: [ErrorInterface],
+});
+
+builder.objectType(InvalidStateError, {
+  name: 'InvalidStateError',
+  description: "The job's state does not allow this.",
+  interfaces: [ErrorInterface],
+  fields: (t) => ({
+    state: t.field({
+      type: JobStateEnum,
+      description: 'The state the job is in.',
+      resolve: ({ state }) => state as JobState,
+    }),
+  }),
+});
+
+builder.objectType(ConflictError, {
+  name: 'ConflictError',
+  description: 'The request id was used before with another input.',
+  interfaces: [ErrorInterface],
+});
+
+builder.objectType(UrlRefusedError, {
+  name: 'UrlRefusedError',
+  description: 'The URL leads to an address that recordings may not reach.',
+  interfaces: [ErrorInterface],
+  fields: (t) => ({
+    url: t.exposeString('url', { description: 'The URL that was refused.' }),
+  }),
+});
+
+builder.objectType(UnavailableError, {
+  name: 'UnavailableError',
+  description: 'The engine did not answer in time; the request may still take effect.',
+  interfaces: [ErrorInterface],
+});

@@ -1,0 +1,33 @@
+/** Global ids: opaque to clients, the type's name and the row's uuid to us. */
+import { NotFoundError } from '../src/services/errors.js';
+
+export const nodeTypes = ['ApiKey', 'Archive', 'File', 'Job', 'Project'] as const;
+export type NodeType = (typeof nodeTypes)[number];
+
+const pattern = new RegExp(`^(${nodeTypes.join('|')}):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$`);
+// The longest real one, Archive or Project with a uuid, has 59 characters.
+const maxLength = 80;
+
+export function encodeId(type: string, id: string | number | bigint): string {
+  return Buffer.from(`${type}:${id}`).toString('base64url');
+}
+
+/** What an id stands for; null when it is none of ours, whatever it contains. */
+export function decodeId(globalId: string): { type: NodeType; id: string } | null {
+  if (globalId.length > maxLength) return null;
+  const match = pattern.exec(Buffer.from(globalId, 'base64url').toString('latin1'));
+  return match ? { type: match[1] as NodeType, id: match[2] as string } : null;
+}
+
+/** The uuid in a global id of one of `types`; throws NotFoundError that names `what` was looked for. */
+export function uuidFrom(globalId: string, types: readonly NodeType[], what: string): string {
+  const decoded = decodeId(globalId);
+  if (!decoded || !types.includes(decoded.type)) {
+    const shown = globalId.length > maxLength ? `${globalId.slice(0, maxLength)}…` : globalId;
+    throw new NotFoundError(`There is no ${what} with the id "${shown}". Use an id that this API has given you.`);
+  }
+  return decoded.id;
+}
+
+/** The uuid of a job, by its own id or that of what was asked for: they share one row key. */
+export const jobUuidFrom = (globalId: string): string => uuidFrom(globalId, ['Job', 'Archive'], 'job');

@@ -1,0 +1,13 @@
+/** The schema, built from the files of its domains. */
+import './archive.js';
+import './archive-requests.js';
+import './errors.js';
+import './file.js';
+import './job.js';
+import './job-events.js';
+import './node.js';
+import './project.js';
+import './scalars.js';
+import { builder } from './builder.js';
+
+export const schema = builder.toSchema();

@@ -1,0 +1,256 @@
+/** Jobs: the one kind of work behind every front door. */
+
+import { viewerOf } from '../src/context.js';
+import type { PartEnd } from '../src/jobs/capture.js';
+import { type Gap, gapsBetween, type PartTimes } from '../src/jobs/gaps.js';
+import { shownProgress } from '../src/jobs/progress.js';
+import { type FailureActor, type JobReason, reasons } from '../src/jobs/reasons.js';
+import { InvalidStateError, NotFoundError, UnavailableError, ValidationError } from '../src/services/errors.js';
+import { builder } from './builder.js';
+import { FileConnection } from './file.js';
+import { decodeId, jobUuidFrom } from './ids.js';
+import { FailureActorEnum, JobKindEnum, JobReasonEnum, JobStateEnum, PartEndEnum } from './states.js';
+
+interface FailureShape {
+  actor: FailureActor;
+  code: JobReason;
+  message: string;
+}
+
+export const JobFailure = builder.objectRef<FailureShape>('JobFailure').implement({
+  description: 'What went wrong with a job, and who has to act.',
+  fields: (t) => ({
+    actor: t.expose('actor', { type: FailureActorEnum, description: 'Who has to act.' }),
+    code: t.expose('code', { type: JobReasonEnum, description: 'The failure as a stable code.' }),
+    message: t.exposeString('message', { description: 'What was wrong, what was expected, and what to do.' }),
+  }),
+});
+
+/** The failure a job's reason stands for; null when it ended as intended. */
+export function failureOf(job: { reason: string | null; message: string | null }): FailureShape | null {
+  if (!job.reason) return null;
+  const code = job.reason as JobReason;
+  const { actor, message } = reasons[code];
+  return actor && { actor, code, message: job.message ?? message };
+}
+
+export const JobPart = builder.prismaObject('Part', {
+  name: 'JobPart',
+  description: 'One uninterrupted stretch of capture. The time between two parts is a gap.',
+  select: { jobId: true, incarnation: true, number: true },
+  fields: (t) => ({
+    incarnation: t.exposeInt('incarnation', { description: 'Counts the recorders that worked on the job, from 1.' }),
+    number: t.exposeInt('number', { description: 'Counts the parts of one recorder.' }),
+    startedAt: t.expose('startedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the first media was captured.',
+    }),
+    duration: t.float({
+      nullable: true,
+      description: 'Media in the part, seconds. Null while it is being written.',
+      select: { durationMs: true },
+      resolve: ({ durationMs }) => (durationMs === null ? null : durationMs / 1000),
+    }),
+    size: t.expose('bytes', { type: 'BigInt', nullable: true, description: 'Bytes. Null while it is being written.' }),
+    endCause: t.field({
+      type: PartEndEnum,
+      nullable: true,
+      description: 'Why the part ended. Null while it is being written.',
+      select: { endCause: true },
+      resolve: ({ endCause }) => endCause as PartEnd | null,
+    }),
+  }),
+});
+
+export const JobGap = builder.objectRef<Gap>('JobGap').implement({
+  description: 'Time between two parts, of which nothing was recorded.',
+  fields: (t) => ({
+    from: t.expose('from', { type: 'DateTime', description: 'When the part before it ended.' }),
+    to: t.expose('to', { type: 'DateTime', description: 'When the part after it began.' }),
+    lost: t.float({ description: 'Length of the gap, seconds.', resolve: ({ lostMs }) => lostMs / 1000 }),
+    cause: t.expose('cause', { type: PartEndEnum, description: 'Why the part before it ended.' }),
+  }),
+});
+
+export const JobStats = builder.prismaObject('JobStats', {
+  description: 'The latest statistics of a running job.',
+  select: { jobId: true },
+  fields: (t) => ({
+    frames: t.field({
+      type: 'BigInt',
+      description: 'Frames recorded.',
+      select: { frames: true },
+      resolve: ({ frames }) => frames,
+    }),
+    fps: t.exposeFloat('fps', { description: 'Frames per second, over the last seconds.' }),
+    bitrate: t.exposeFloat('bitrate', { description: 'Bits per second, over the last seconds.' }),
+    size: t.expose('bytes', { type: 'BigInt', description: 'Bytes recorded.' }),
+    position: t.float({
+      description: 'Media time recorded, seconds.',
+      select: { positionMs: true },
+      resolve: ({ positionMs }) => Number(positionMs) / 1000,
+    }),
+    speed: t.exposeFloat('speed', {
+      description: 'Speed of recording relative to real time. Below 0.95 the machine is overloaded.',
+    }),
+    dropped: t.expose('dropped', {
+      type: 'BigInt',
+      description: 'Frames left out because the machine could not follow.',
+    }),
+    duplicated: t.expose('duplicated', {
+      type: 'BigInt',
+      description: 'Frames repeated because no new one came in time.',
+    }),
+    progress: t.exposeFloat('progress', { description: 'From 0 to 100, never falling.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When this was measured.' }),
+  }),
+});
+
+export const partsInOrder = { orderBy: [{ incarnation: 'asc' as const }, { number: 'asc' as const }] };
+
+/** The gaps between parts as the database has them. */
+export const gapsOf = (parts: (Omit<PartTimes, 'endCause'> & { endCause: string | null })[]): Gap[] =>
+  gapsBetween(parts as PartTimes[]);
+
+export const Job = builder.prismaNode('Job', {
+  id: { field: 'id', description: 'Global id. Opaque, and lasting.' },
+  description: 'One piece of recording work, of any kind. Runs durably: it outlives every process that works on it.',
+  select: { id: true },
+  fields: (t) => ({
+    kind: t.expose('kind', { type: JobKindEnum, description: 'Which front door it came through.' }),
+    state: t.expose('state', { type: JobStateEnum, description: 'Where it is.' }),
+    reason: t.field({
+      type: JobReasonEnum,
+      nullable: true,
+      description: 'Why it is in this state, where there is more to say than the state does.',
+      select: { reason: true },
+      resolve: ({ reason }) => reason as JobReason | null,
+    }),
+    message: t.exposeString('message', { nullable: true, description: 'The reason in words.' }),
+    failure: t.field({
+      type: JobFailure,
+      nullable: true,
+      description: 'What went wrong. Null when nothing did.',
+      select: { reason: true, message: true },
+      resolve: failureOf,
+    }),
+    progress: t.exposeFloat('progress', {
+      description: 'From 0 to 100, never falling; 100 only when the result is ready.',
+    }),
+    queuePosition: t.int({
+      nullable: true,
+      description: 'Place in the queue, 1 being the next. Null when it does not wait for a recorder.',
+      select: { id: true, state: true },
+      complexity: 5,
+      resolve: ({ id, state }, _args, { services }) => (state === 'QUEUED' ? services.jobs.queuePosition(id) : null),
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was asked for.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it last changed.' }),
+    startedAt: t.expose('startedAt', { type: 'DateTime', nullable: true, description: 'First recorded frame.' }),
+    stoppedAt: t.expose('stoppedAt', { type: 'DateTime', nullable: true, description: 'Last recorded frame.' }),
+    endedAt: t.expose('endedAt', { type: 'DateTime', nullable: true, description: 'When it entered its final state.' }),
+    deadlineAt: t.expose('deadlineAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it leaves its state by itself at the latest. Null in a final state.',
+    }),
+    maxDuration: t.int({
+      description: 'After this long it stops by itself, seconds since the first frame.',
+      select: { maxDurationMs: true },
+      resolve: ({ maxDurationMs }) => Math.round(maxDurationMs / 1000),
+    }),
+    recordedDuration: t.float({
+      nullable: true,
+      description: 'Media in the result, seconds. Null until that is known.',
+      select: { recordedMs: true },
+      resolve: ({ recordedMs }) => (recordedMs === null ? null : recordedMs / 1000),
+    }),
+    parts: t.relation('parts', {
+      query: partsInOrder,
+      complexity: 10,
+      description: 'What was captured so far, in order.',
+    }),
+    gaps: t.field({
+      type: [JobGap],
+      complexity: 10,
+      description: 'What could not be captured, in order.',
+      select: { parts: partsInOrder },
+      resolve: ({ parts }) => gapsOf(parts),
+    }),
+    files: t.relatedConnection(
+      'files',
+      {
+        cursor: 'id',
+        query: { where: { deletedAt: null }, orderBy: { id: 'asc' } },
+        description: 'Results to download, and what explains a failure; oldest first.',
+      },
+      FileConnection,
+    ),
+    stats: t.relation('stats', { nullable: true, description: 'Latest statistics. Null before recording.' }),
+    sequence: t.exposeInt('eventSequence', { description: 'Number of its latest event.' }),
+    cursor: t.field({
+      type: 'Cursor',
+      description: 'Give it to `jobEvents` as `after` to be told what happens from this state on.',
+      select: { id: true, eventSequence: true },
+      complexity: 5,
+      resolve: ({ id, eventSequence }, _args, { services }) => services.events.cursorOf(id, eventSequence),
+    }),
+    archive: t.relation('archive', {
+      nullable: true,
+      description: 'The archive it makes, when it came through that door.',
+    }),
+  }),
+});
+
+builder.queryField('job', (t) =>
+  t.withAuth({ mayUse: 'Query.job' }).prismaField({
+    type: Job,
+    nullable: true,
+    description: 'A job by its id, or by the id of what was asked for, such as an archive. Null when there is none.',
+    args: { id: t.arg.id({ description: 'Global id of the job, or of its archive.' }) },
+    resolve: (query, _root, { id }, { services, viewer }) => {
+      const decoded = decodeId(id);
+      if (decoded?.type !== 'Job' && decoded?.type !== 'Archive') return null;
+      return services.jobs.find(query, decoded.id, viewer);
+    },
+  }),
+);
+
+const CancelJobInput = builder.inputType('CancelJobInput', {
+  description: 'Which job to give up.',
+  fields: (t) => ({
+    jobId: t.id({ description: 'Global id of the job, or of its archive.' }),
+    requestId: t.string({
+      required: false,
+      description: 'Names this request, at most 128 characters. Sent again with the same id it has no second effect.',
+    }),
+  }),
+});
+
+const CancelJobPayload = builder.objectRef<{ jobId: string; sequence: number }>('CancelJobPayload').implement({
+  description: 'The cancellation was accepted.',
+  fields: (t) => ({
+    job: t.prismaField({
+      type: Job,
+      description: 'The job as it is now.',
+      resolve: async (query, { jobId }, _args, context) => {
+        const job = await context.services.jobs.find(query, jobId, viewerOf(context));
+        if (!job) throw new NotFoundError('There is no such job any more.');
+        return job;
+      },
+    }),
+    sequence: t.exposeInt('sequence', { description: 'Number of the event this caused.' }),
+  }),
+});
+
+builder.mutationField('cancelJob', (t) =>
+  t.withAuth({ mayUse: 'Mutation.cancelJob' }).field({
+    type: CancelJobPayload,
+    description: 'Gives up a job that has not begun to record. Nothing of it is kept.',
+    args: { input: t.arg({ type: CancelJobInput, description: 'What to cancel.' }) },
+    errors: { types: [ValidationError, NotFoundError, InvalidStateError, UnavailableError] },
+    resolve: (_root, { input }, { services, viewer }) =>
+      services.jobs.cancel(jobUuidFrom(input.jobId), viewer, input.requestId ?? undefined),
+  }),
+);

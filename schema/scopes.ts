@@ -1,0 +1,24 @@
+/** Which scope of the caller's credentials each guarded field needs: every root field, and what opens other doors. */
+import type { Scope } from '../src/auth/viewer.js';
+
+export const scopeOf = {
+  'Query.archive': 'jobs:read',
+  'Query.archives': 'jobs:read',
+  'Query.job': 'jobs:read',
+  'Query.node': 'jobs:read',
+  'Query.nodes': 'jobs:read',
+  'Query.viewer': 'jobs:read',
+  'Mutation.cancelJob': 'jobs:write',
+  'Mutation.createApiKey': 'keys:write',
+  'Mutation.revokeApiKey': 'keys:write',
+  'Mutation.startArchive': 'jobs:start',
+  'Mutation.stopArchive': 'jobs:write',
+  'Subscription.jobEvents': 'jobs:read',
+  'Subscription.jobStats': 'jobs:read',
+  // A signed URL needs no credentials any more.
+  'Archive.downloadUrl': 'files:read',
+  'Archive.thumbnailUrl': 'files:read',
+  'File.downloadUrl': 'files:read',
+  'Project.apiKeys': 'keys:write',
+} as const satisfies Record<string, Scope>;
+export type GuardedField = keyof typeof scopeOf;

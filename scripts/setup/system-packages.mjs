@@ -1,0 +1,80 @@
+/** The programs that record: browser, encoder, display and sound server, from the system's package manager. */
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { findProgram, isRoot, setting } from './machine.mjs';
+import { run, SetupError, step } from './terminal.mjs';
+
+const debianPackages = [
+  'chromium',
+  'ffmpeg',
+  'xvfb',
+  'pulseaudio',
+  'pulseaudio-utils',
+  'fonts-dejavu-core',
+  'util-linux',
+];
+
+const installArgs = ['install', '-y', '--no-install-recommends', ...debianPackages];
+
+/** Names of what is missing; a setting may point to another place than the PATH. */
+export function missingPrograms() {
+  const programs = {
+    chromium: setting('CHROMIUM_PATH') ?? 'chromium',
+    ffmpeg: setting('FFMPEG_PATH') ?? 'ffmpeg',
+    ffprobe: setting('FFPROBE_PATH') ?? 'ffprobe',
+    Xvfb: 'Xvfb',
+    pulseaudio: 'pulseaudio',
+    pactl: 'pactl',
+    setpriv: 'setpriv',
+  };
+  return Object.keys(programs).filter((name) => !findProgram(programs[name]));
+}
+
+export async function ensureSystemPackages() {
+  const missing = missingPrograms();
+  // A browser without any font draws pages without any text.
+  const fonts = existsSync('/usr/share/fonts') || existsSync('/usr/local/share/fonts');
+  if (missing.length === 0 && fonts) return;
+  const wanted = [...missing, ...(fonts ? [] : ['a font'])].join(', ');
+
+  const byHand = `apt-get update && apt-get install -y --no-install-recommends ${debianPackages.join(' ')}`;
+  if (!findProgram('apt-get')) {
+    throw new SetupError(
+      `Missing programs: ${wanted}.\nInstall them with this system's package manager (on Debian the packages are ${debianPackages.join(' ')}), then run this again.`,
+    );
+  }
+  const prefix = isRoot() ? [] : sudoWithoutPassword();
+  if (!prefix) {
+    throw new SetupError(
+      `Missing programs: ${wanted}.\nRun this line, then run set-up again:\n\n  sudo sh -c '${byHand}'`,
+    );
+  }
+  await step(`Debian packages (missing: ${wanted})`, async () => {
+    const apt = (...args) => {
+      // Another package manager may be at work, on a machine that has just booted for instance.
+      const [command, ...rest] = [...prefix, 'apt-get', '-o', 'DPkg::Lock::Timeout=300', ...args];
+      return run(command, rest, { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
+    };
+    await apt('update');
+    await apt(...installArgs);
+  });
+  const still = missingPrograms();
+  if (still.length > 0) {
+    throw new SetupError(
+      `The Debian packages are installed, but these programs are not on the PATH: ${still.join(', ')}.\nInstall them another way, or set CHROMIUM_PATH, FFMPEG_PATH or FFPROBE_PATH to where they are.`,
+    );
+  }
+}
+
+function sudoWithoutPassword() {
+  const works = findProgram('sudo') && spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0;
+  return works ? ['sudo', '-n', 'env', 'DEBIAN_FRONTEND=noninteractive'] : undefined;
+}
+
+/** Postgres refuses to run as root: it then runs as this user. */
+export async function ensurePostgresUser() {
+  if (!isRoot() || spawnSync('id', ['postgres'], { stdio: 'ignore' }).status === 0) return;
+  await step('system user postgres', () =>
+    run('useradd', ['--system', '--user-group', '--no-create-home', '--shell', '/usr/sbin/nologin', 'postgres']),
+  );
+}

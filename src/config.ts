@@ -1,0 +1,154 @@
+/** The settings of every process. The only file that reads the environment; `.env.example` lists the same names. */
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+
+const projectRoot = dirname(dirname(fileURLToPath(import.meta.url)));
+
+const port = z.coerce.number().int().min(0).max(65535);
+const seconds = (fallback: number) => z.coerce.number().int().min(1).default(fallback);
+const list = z
+  .string()
+  .transform((text) => text.split(',').map((item) => item.trim()))
+  .transform((items) => items.filter(Boolean));
+
+/** One entry a setting, in the order `.env.example` shows them. */
+export const settings = z.object({
+  NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  DATA_DIR: z.string().default('.data'),
+
+  HOST: z.string().default('127.0.0.1'),
+  PORT: port.default(4000),
+  PUBLIC_URL: z.url().optional(),
+
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
+  POSTGRES_PORT: port.default(54329),
+
+  TEMPORAL_ADDRESS: z.string().optional(),
+  TEMPORAL_NAMESPACE: z.string().default('default'),
+  TEMPORAL_PORT: port.default(7233),
+  TEMPORAL_UI_PORT: port.default(8233),
+  TEMPORAL_CLI_PATH: z.string().optional(),
+
+  // 0.7 to 0.95 of a core records one page at 1280x720 and 30 frames a second.
+  RECORDER_SLOTS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(64)
+    .default(Math.max(1, Math.floor(availableParallelism() / 0.8))),
+  CHROMIUM_PATH: z.string().default('chromium'),
+  FFMPEG_PATH: z.string().default('ffmpeg'),
+  FFPROBE_PATH: z.string().default('ffprobe'),
+  BROWSER_USER: z.string().default('nobody'),
+
+  ALLOWED_NETWORKS: list.optional(),
+
+  QUEUE_TIMEOUT_SECONDS: seconds(1800),
+  PAGE_LOAD_TIMEOUT_SECONDS: seconds(30),
+  DOWNLOAD_URL_SECONDS: seconds(3600),
+});
+
+export type Config = ReturnType<typeof loadConfig>;
+
+/** A setting that is missing or malformed, in words that name the variable. */
+export class ConfigError extends Error {
+  override name = 'ConfigError';
+}
+
+/**
+ * Reads and checks the settings; relative paths are relative to the project folder.
+ * A `.env` file in the project folder is read first, the environment wins. Throws ConfigError.
+ */
+export function loadConfig(environment: NodeJS.ProcessEnv = { ...readEnvFile(), ...process.env }) {
+  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
+  const parsed = settings.safeParse(given);
+  if (!parsed.success) {
+    const issues = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+    throw new ConfigError(`Settings are not usable:\n  ${issues.join('\n  ')}`);
+  }
+  const env = parsed.data;
+  const development = env.NODE_ENV !== 'production';
+  const publicUrl = env.PUBLIC_URL ?? `http://${env.HOST.includes(':') ? `[${env.HOST}]` : env.HOST}:${env.PORT}`;
+  return {
+    development,
+    logLevel: env.LOG_LEVEL,
+    projectRoot,
+    /** Absolute. Everything that must survive a restart, the embedded databases included. */
+    dataDir: resolve(projectRoot, env.DATA_DIR),
+    host: env.HOST,
+    port: env.PORT,
+    /** Base of every URL given to clients, without a trailing slash. */
+    publicUrl: publicUrl.replace(/\/$/, ''),
+    /** Undefined: the embedded Postgres is used. */
+    databaseUrl: env.DATABASE_URL,
+    postgresPort: env.POSTGRES_PORT,
+    temporal: {
+      /** Undefined: the embedded development server is used. */
+      address: env.TEMPORAL_ADDRESS,
+      namespace: env.TEMPORAL_NAMESPACE,
+      port: env.TEMPORAL_PORT,
+      uiPort: env.TEMPORAL_UI_PORT,
+      cliPath: env.TEMPORAL_CLI_PATH,
+    },
+    recorder: {
+      slots: env.RECORDER_SLOTS,
+      chromium: env.CHROMIUM_PATH,
+      ffmpeg: env.FFMPEG_PATH,
+      ffprobe: env.FFPROBE_PATH,
+      /** The user that browsers, displays and sound servers run as when the worker is root. */
+      browserUser: env.BROWSER_USER,
+    },
+    /** Private address ranges (CIDR) that clients' URLs may reach; loopback in development, none in production. */
+    allowedNetworks: env.ALLOWED_NETWORKS ?? (development ? ['127.0.0.0/8', '::1/128'] : []),
+    queueTimeoutMs: env.QUEUE_TIMEOUT_SECONDS * 1000,
+    pageLoadTimeoutMs: env.PAGE_LOAD_TIMEOUT_SECONDS * 1000,
+    downloadUrlMs: env.DOWNLOAD_URL_SECONDS * 1000,
+  };
+}
+
+/** The database address; throws ConfigError in a process that needs one and was given none. */
+export function requireDatabaseUrl(config: Config): string {
+  if (!config.databaseUrl)
+    throw new ConfigError('DATABASE_URL is not set. `npm start` sets it for the embedded Postgres.');
+  return config.databaseUrl;
+}
+
+/** The Temporal address; throws ConfigError in a process that needs one and was given none. */
+export function requireTemporalAddress(config: Config): string {
+  if (!config.temporal.address) {
+    throw new ConfigError('TEMPORAL_ADDRESS is not set. `npm start` sets it for the embedded server.');
+  }
+  return config.temporal.address;
+}
+
+/** The environment of a process of ours: this one's, with settings replaced. */
+export function childEnvironment(overrides: Partial<Record<keyof typeof settings.shape, string>>): NodeJS.ProcessEnv {
+  return { ...process.env, ...overrides };
+}
+
+/** The environment of a process that handles strangers' material: no address and no secret of ours. */
+export function strangerEnvironment(extra: Record<string, string> = {}): NodeJS.ProcessEnv {
+  const { PATH, LANG, TZ, TMPDIR } = process.env;
+  return { PATH, LANG: LANG ?? 'C.UTF-8', TZ, TMPDIR, ...extra };
+}
+
+/** Creates a folder below the data directory if it is missing, and returns its path. */
+export function dataFolder(config: Config, ...names: string[]): string {
+  const folder = join(config.dataDir, ...names);
+  mkdirSync(folder, { recursive: true });
+  return folder;
+}
+
+function readEnvFile(): Record<string, string> {
+  const file = join(projectRoot, '.env');
+  if (!existsSync(file)) return {};
+  const lines = readFileSync(file, 'utf8').split('\n');
+  const pairs = lines.map((line) => /^\s*([A-Z_]+)\s*=\s*(.*?)\s*$/.exec(line)).filter((match) => match !== null);
+  return Object.fromEntries(
+    pairs.map((match) => [match[1] as string, (match[2] as string).replace(/^(['"])(.*)\1$/, '$2')]),
+  );
+}

@@ -1,0 +1,146 @@
+/** GraphQL over WebSocket (graphql-transport-ws), on the path of the HTTP endpoint. */
+import { randomUUID } from 'node:crypto';
+import type { Server } from 'node:http';
+import { type ExecutionArgs, type ExecutionResult, GraphQLError } from 'graphql';
+import type { Disposable, SubscribePayload } from 'graphql-ws';
+import { type Extra, useServer } from 'graphql-ws/use/ws';
+import { isAsyncIterable } from 'graphql-yoga';
+import type { Logger } from 'pino';
+import { WebSocketServer } from 'ws';
+import type { Authenticator } from '../auth/authenticate.js';
+import { credentialsFromConnectionParams, credentialsFromHeaders } from '../auth/credentials.js';
+import type { Viewer } from '../auth/viewer.js';
+import type { Context } from '../context.js';
+import { presentError, requestError } from './errors.js';
+import { limits } from './limits.js';
+import { presentResult, presentStream } from './results.js';
+import type { StreamKeeper } from './stream-keeper.js';
+import type { GraphqlServer, Transport } from './yoga.js';
+
+/** Close codes of the protocol, and one of the WebSocket registry. */
+const closeCodes = { forbidden: 4403, tryAgainLater: 1013, goingAway: 1001 } as const;
+
+interface Session extends Extra, Record<PropertyKey, unknown> {
+  viewer?: Viewer;
+  release?: () => void;
+}
+
+/** What Yoga hands out per operation. */
+interface Enveloped {
+  schema: ExecutionArgs['schema'];
+  parse(source: string): ExecutionArgs['document'];
+  validate(schema: ExecutionArgs['schema'], document: ExecutionArgs['document']): readonly GraphQLError[];
+  contextFactory(): Promise<Context>;
+  execute(args: ExecutionArgs): Promise<ExecutionResult>;
+  subscribe(args: ExecutionArgs): Promise<ExecutionResult | AsyncIterable<ExecutionResult>>;
+}
+
+interface Operation extends ExecutionArgs {
+  contextValue: Context;
+  rootValue: Enveloped;
+}
+
+/** Serves sockets on the server until `dispose`, which closes them as going away: clients connect again and resume. */
+export function serveSockets(deps: {
+  server: Server;
+  graphql: GraphqlServer;
+  authenticator: Authenticator;
+  streams: StreamKeeper;
+  log: Logger;
+}): Disposable {
+  const { server, graphql, authenticator, streams, log } = deps;
+  const sockets = new WebSocketServer({ server, path: graphql.graphqlEndpoint, maxPayload: limits.bodyBytes });
+
+  /** Finds out who connects; false closes the socket as forbidden. */
+  async function admit(session: Session, params: unknown): Promise<boolean> {
+    const given = credentialsFromConnectionParams(params);
+    const credentials = given.kind === 'none' ? credentialsFromHeaders((name) => session.request.headers[name]) : given;
+    if (credentials.kind !== 'token') return false;
+    try {
+      const viewer = await authenticator.authenticate(credentials.token);
+      if (!viewer) return false;
+      session.viewer = viewer;
+    } catch (error) {
+      log.error({ err: error }, 'a socket could not be authenticated');
+      session.socket.close(closeCodes.tryAgainLater, 'Try again later');
+      return false;
+    }
+    session.release = streams.keep(credentials.token, (reason) => {
+      const stopping = reason.name === 'AbortError';
+      session.socket.close(
+        stopping ? closeCodes.goingAway : closeCodes.forbidden,
+        stopping ? 'Going away' : 'Forbidden',
+      );
+    });
+    // It may have gone while the database was asked.
+    if (session.socket.readyState !== session.socket.OPEN) session.release();
+    return true;
+  }
+
+  async function prepare(
+    viewer: Viewer,
+    payload: SubscribePayload,
+    requestId: string,
+  ): Promise<Operation | GraphQLError[]> {
+    const ending = new AbortController();
+    const transport: Transport = { kind: 'socket', requestId, viewer, ending };
+    const enveloped = graphql.getEnveloped({ ...transport, params: payload }) as unknown as Enveloped;
+    const document = enveloped.parse(payload.query);
+    const errors = enveloped.validate(enveloped.schema, document);
+    if (errors.length > 0) return errors.map((error) => presentError(error, requestId, log));
+    return {
+      schema: enveloped.schema,
+      document,
+      operationName: payload.operationName,
+      variableValues: payload.variables,
+      contextValue: await enveloped.contextFactory(),
+      rootValue: enveloped,
+    };
+  }
+
+  return useServer<Record<string, unknown>, Session>(
+    {
+      connectionInitWaitTimeout: limits.connectionInitMs,
+      onConnect: ({ extra, connectionParams }) => admit(extra, connectionParams),
+      onClose: ({ extra }) => extra.release?.(),
+      async onSubscribe({ extra, subscriptions }, _id, payload) {
+        const requestId = randomUUID();
+        if (Object.keys(subscriptions).length > limits.operationsPerSocket) {
+          const message = `At most ${limits.operationsPerSocket} operations at once are allowed on one connection.`;
+          return [presentError(requestError('LIMIT_EXCEEDED', message), requestId, log)];
+        }
+        try {
+          return await prepare(extra.viewer as Viewer, payload, requestId);
+        } catch (error) {
+          return [presentError(error, requestId, log)];
+        }
+      },
+      async execute(args) {
+        const { rootValue, contextValue } = args as Operation;
+        return withoutHttp(presentResult(await rootValue.execute(args), { requestId: contextValue.requestId, log }));
+      },
+      async subscribe(args) {
+        const { rootValue, contextValue } = args as Operation;
+        const presenter = { requestId: contextValue.requestId, log };
+        const result = await rootValue.subscribe(args);
+        if (!isAsyncIterable(result)) return withoutHttp(presentResult(result, presenter));
+        return presentStream(result, presenter, (error) => {
+          throw error;
+        });
+      },
+      onError: (_context, _id, _payload, errors) => errors.map((error) => shown(error).toJSON()),
+    },
+    sockets,
+  );
+}
+
+/** Errors without what only HTTP has a use for. */
+function withoutHttp(result: ExecutionResult): ExecutionResult {
+  return result.errors ? { ...result, errors: result.errors.map(shown) } : result;
+}
+
+function shown(error: GraphQLError): GraphQLError {
+  const { http: _, ...extensions } = error.extensions;
+  const { nodes, source, positions, path } = error;
+  return new GraphQLError(error.message, { nodes, source, positions, path, extensions });
+}

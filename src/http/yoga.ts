@@ -1,0 +1,100 @@
+/** GraphQL over HTTP and server-sent events; the WebSocket side borrows its plugins. */
+import type { IncomingMessage } from 'node:http';
+import type { ExecutionResult } from 'graphql';
+import { createYoga, isAsyncIterable, type Plugin } from 'graphql-yoga';
+import type { Logger } from 'pino';
+import { schema } from '../../schema/index.js';
+import type { Authenticator } from '../auth/authenticate.js';
+import { credentialsFromHeaders } from '../auth/credentials.js';
+import type { Viewer } from '../auth/viewer.js';
+import type { Context } from '../context.js';
+import type { Database } from '../db.js';
+import type { Services } from '../services/services.js';
+import { requestError, unauthenticated } from './errors.js';
+import { limits, useLimits } from './limits.js';
+import { presentResult, presentStream } from './results.js';
+import type { StreamKeeper } from './stream-keeper.js';
+
+/** What a transport knows of an operation. */
+export type Transport =
+  | { kind: 'http'; requestId: string; req: IncomingMessage }
+  | { kind: 'socket'; requestId: string; viewer: Viewer; ending: AbortController };
+
+type HttpContext = Context & { token?: string };
+
+export type GraphqlServer = ReturnType<typeof createGraphqlServer>;
+
+export function createGraphqlServer(deps: {
+  services: Services;
+  database: Database;
+  authenticator: Authenticator;
+  streams: StreamKeeper;
+  log: Logger;
+}) {
+  const { services, database, authenticator, streams, log } = deps;
+
+  async function contextOf(transport: Transport): Promise<HttpContext> {
+    const { requestId } = transport;
+    const shared = { services, database, requestId };
+    if (transport.kind === 'socket') return { ...shared, viewer: transport.viewer, ending: transport.ending };
+    const ending = new AbortController();
+    const credentials = credentialsFromHeaders((name) => transport.req.headers[name]);
+    // Without credentials the schema can be read, and nothing else: every field asks for a viewer.
+    if (credentials.kind === 'none') return { ...shared, viewer: null, ending };
+    if (credentials.kind === 'malformed') throw requestError('UNAUTHENTICATED', credentials.message, 401);
+    const viewer = await authenticator.authenticate(credentials.token);
+    if (!viewer) throw unauthenticated();
+    return { ...shared, viewer, ending, token: credentials.token };
+  }
+
+  /** Server-sent streams end when their credentials do; a socket is closed as a whole. */
+  const useStreamKeeper: Plugin<HttpContext> = {
+    onSubscribe({ args }) {
+      const { token, ending } = args.contextValue as HttpContext;
+      if (!token) return;
+      const release = streams.keep(token, (reason) => ending.abort(reason));
+      return {
+        onSubscribeResult: ({ result }) => (isAsyncIterable(result) ? { onEnd: release } : void release()),
+        onSubscribeError: release,
+      };
+    },
+  };
+
+  const usePresentation: Plugin<object, Transport> = {
+    onResultProcess({ result, setResult, serverContext }) {
+      const presenter = { requestId: serverContext.requestId, log };
+      if (Array.isArray(result)) return;
+      if (isAsyncIterable(result)) {
+        const stream = result as AsyncIterable<ExecutionResult>;
+        setResult(presentStream(stream, presenter, (error) => ({ errors: [error] })));
+      } else setResult(presentResult(result as ExecutionResult, presenter));
+    },
+  };
+
+  return createYoga<Transport, HttpContext>({
+    schema,
+    context: contextOf,
+    plugins: [useLimits(), useStreamKeeper, usePresentation],
+    // Presented at the edges of both transports, with the request id: masking here would lose it.
+    maskedErrors: false,
+    maxRequestBodySize: limits.bodyBytes,
+    multipart: false,
+    batching: false,
+    graphiql: false,
+    landingPage: false,
+    logging: {
+      debug: (...words) => log.trace(words.join(' ')),
+      info: (...words) => log.debug(words.join(' ')),
+      warn: (...words) => log.warn(words.join(' ')),
+      error: (...words) => log.debug(words.join(' ')),
+    },
+    cors: {
+      origin: '*',
+      credentials: false,
+      methods: ['GET', 'POST', 'OPTIONS'],
+      allowedHeaders: ['authorization', 'content-type', 'x-access-token', 'x-request-id'],
+      exposedHeaders: ['x-request-id'],
+      maxAge: 86_400,
+    },
+  });
+}

@@ -1,0 +1,145 @@
+/**
+ * What a recorder host and the worker that watches it say to each other. The host writes `host.json`, `status.json` and
+ * `manifest.jsonl` and answers on `host.sock`; the worker writes `spec.json` and `lease.json`. All in the incarnation's folder.
+ */
+import type { JobFailure } from './reasons.js';
+
+/** File names in `jobs/<jobId>/i<incarnation>/`. */
+export const hostFiles = {
+  spec: 'spec.json',
+  identity: 'host.json',
+  status: 'status.json',
+  manifest: 'manifest.jsonl',
+  lease: 'lease.json',
+  log: 'host.log',
+  screenshot: 'page.png',
+  console: 'console.log',
+} as const;
+
+export const partFile = (part: number): string => `p${part}.mkv`;
+
+/** A page to capture with sound. */
+export interface PageSource {
+  kind: 'page';
+  url: string;
+  /** Pixels, even. */
+  width: number;
+  height: number;
+  /** Frames per second. */
+  fps: number;
+  /** How long the page may take to become ready, each of two times. */
+  loadTimeoutMs: number;
+}
+
+/** What the host's egress proxy lets the page reach. */
+export interface EgressPolicy {
+  /** Private ranges (CIDR) that may be reached. */
+  allowedNetworks: string[];
+  /** `host:port` pairs that may be reached whatever their address: our own pages, when one of them is recorded. */
+  allowedHosts: string[];
+  /** Loopback ports never reached: our own database and engine. */
+  deniedPorts: number[];
+}
+
+/** Everything a host needs; written before it is started, never changed. */
+export interface HostSpec {
+  jobId: string;
+  incarnation: number;
+  source: PageSource;
+  egress: EgressPolicy;
+  /** Wall time until the host stops by itself, counted from its first frame; what is left of the job's maximum. */
+  maxDurationMs: number;
+  /** Without a renewed lease for this long the host closes its part and ends. */
+  leaseTimeoutMs: number;
+  tools: { ffmpeg: string; ffprobe: string; chromium: string; browserUser: string };
+}
+
+/** Who a host is: pid and start time together name one process for ever. */
+export interface HostIdentity {
+  pid: number;
+  /** Field 22 of /proc/<pid>/stat: clock ticks since boot. */
+  startTicks: string;
+  /** /proc/sys/kernel/random/boot_id */
+  bootId: string;
+  /** Where the host listens for commands: a short path, since socket paths are limited to 107 bytes. */
+  socket: string;
+}
+
+export interface HostLease {
+  /** Base64 of the Temporal task token of the attempt that watches. */
+  taskToken: string;
+  attempt: number;
+  /** Epoch milliseconds. */
+  renewedAt: number;
+}
+
+export type HostCommand = { command: 'stop' } | { command: 'suspend' };
+export type HostReply = { ok: true } | { ok: false; error: string };
+
+/** How a host ended. `suspended`: asked to close its part so that another host can go on later. */
+export type HostOutcome =
+  | { kind: 'stopped' | 'max-duration' | 'session-ended' | 'suspended' | 'lease-expired' }
+  | { kind: 'failed'; failure: JobFailure };
+
+export const hostPhases = ['STARTING', 'RECORDING', 'RECONNECTING', 'STOPPING', 'ENDED'] as const;
+export type HostPhase = (typeof hostPhases)[number];
+
+/** Totals over the parts of this incarnation; written twice a second by rename. */
+export interface HostStatus {
+  phase: HostPhase;
+  /** Epoch milliseconds of this report. */
+  at: number;
+  stats: CaptureStats;
+  /** Requests that the egress gate refused, newest last, at most 20. */
+  refused: string[];
+}
+
+export interface CaptureStats {
+  frames: number;
+  /** Frames per second over the last seconds. */
+  fps: number;
+  /** Bits per second over the last seconds. */
+  bitrate: number;
+  bytes: number;
+  /** Media time recorded, all parts of this incarnation together. */
+  positionMs: number;
+  dropped: number;
+  duplicated: number;
+  /** Recording speed relative to real time; below 0.95 the machine is overloaded. */
+  speed: number;
+  /** Animation frames the page itself has drawn: stands still when the page hangs. */
+  pageFrames: number;
+}
+
+export const noStats: CaptureStats = {
+  frames: 0,
+  fps: 0,
+  bitrate: 0,
+  bytes: 0,
+  positionMs: 0,
+  dropped: 0,
+  duplicated: 0,
+  speed: 0,
+  pageFrames: 0,
+};
+
+/** Why a part ended. The last four are faults: the next part begins after a gap. */
+export const partEnds = [
+  'STOPPED',
+  'SUSPENDED',
+  'ENCODER_DIED',
+  'ENCODER_STALLED',
+  'BROWSER_DIED',
+  'DISPLAY_DIED',
+  'SOUND_DIED',
+  'HOST_DIED',
+] as const;
+export type PartEnd = (typeof partEnds)[number];
+
+/** One line of `manifest.jsonl`, appended and fsynced by the host: the truth about which media exists. */
+export type ManifestEntry =
+  | { type: 'part-started'; part: number; at: number }
+  /** `at`: wall clock (epoch ms) of media time zero of the part, read from the capture device's own clock. */
+  | { type: 'first-frame'; part: number; at: number }
+  | { type: 'part-ended'; part: number; at: number; durationMs: number; bytes: number; cause: PartEnd }
+  | { type: 'ended'; at: number; outcome: HostOutcome };

@@ -1,0 +1,55 @@
+/** Why a job ended, or changed state against its will: stable codes, and for each who has to act and how to say it. */
+
+/** Who must act on a failure. */
+export const failureActors = ['USER', 'SOURCE', 'DESTINATION', 'SERVICE'] as const;
+export type FailureActor = (typeof failureActors)[number];
+
+interface Reason {
+  /** Null: nothing failed, this is an ordinary end. */
+  actor: FailureActor | null;
+  /** What a person should know and do. More exact words may come with the event. */
+  message: string;
+}
+
+const reason = (actor: FailureActor | null, message: string): Reason => ({ actor, message });
+
+export const reasons = {
+  USER_INITIATED: reason(null, 'Stopped on request.'),
+  MAXIMUM_DURATION: reason(null, 'The maximum duration was reached.'),
+  SESSION_ENDED: reason(null, 'The page said that the session has ended.'),
+  CANCELED: reason(null, 'Canceled before recording began.'),
+  QUEUE_TIMEOUT: reason('SERVICE', 'No recorder had room in time. Add recorder workers, or ask again later.'),
+  STANDBY_TIMEOUT: reason('USER', 'Recording was not begun in time after the job was ready.'),
+  START_TIMEOUT: reason('SERVICE', 'Recording did not begin in time.'),
+  URL_REFUSED: reason('USER', 'The URL leads to an address that recordings may not reach.'),
+  PAGE_UNREACHABLE: reason('SOURCE', 'The page could not be reached. Check the address and that its server is up.'),
+  PAGE_HTTP_ERROR: reason('SOURCE', 'The page answered with an error status. Check the address in a browser.'),
+  PAGE_LOAD_TIMEOUT: reason(
+    'SOURCE',
+    'The page did not become ready in time, also after a reload. See its screenshot and console log.',
+  ),
+  PAGE_CRASHED: reason('SOURCE', 'The page crashed again and again. See its screenshot and console log.'),
+  PAGE_CLOSED: reason('SOURCE', 'The page closed itself.'),
+  CAPTURE_FAILED: reason('SERVICE', 'The recorder could not go on. See the log file of the job.'),
+  MACHINE_LOST: reason('SERVICE', 'The machine that recorded was lost.'),
+  NO_MEDIA: reason('SERVICE', 'Nothing was recorded.'),
+  FINALIZE_FAILED: reason('SERVICE', 'The recorded parts are kept, but the result could not be made of them.'),
+  SERVICE_STOPPED: reason('SERVICE', 'The service was stopped; recording goes on when it is started again.'),
+} as const satisfies Record<string, Reason>;
+export type JobReason = keyof typeof reasons;
+export const jobReasons = Object.keys(reasons) as JobReason[];
+
+/** Reasons after which a recording is COMPLETE; after any other it is PARTIAL, or FAILED when nothing was recorded. */
+export const intendedEnds: readonly JobReason[] = ['USER_INITIATED', 'MAXIMUM_DURATION', 'SESSION_ENDED'];
+
+/** A failure as it travels between host, worker, workflow and database. */
+export interface JobFailure {
+  reason: JobReason;
+  /** What was wrong, what was expected, what to do; at most 2,000 characters. */
+  message: string;
+}
+
+export function failure(reason: JobReason, detail?: string): JobFailure {
+  const message = detail ? `${reasons[reason].message} ${detail}` : reasons[reason].message;
+  return { reason, message: message.slice(0, 2000) };
+}

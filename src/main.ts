@@ -1,0 +1,50 @@
+/** The API process. */
+import { createAuthenticator } from './auth/authenticate.js';
+import { ensureDevelopmentKey } from './auth/development.js';
+import { createSigner } from './auth/signing.js';
+import { dataFolder, loadConfig, requireDatabaseUrl } from './config.js';
+import { createDatabase } from './db.js';
+import { startFeed } from './events/feed.js';
+import { createReadiness } from './http/readiness.js';
+import { installationEpoch } from './installation.js';
+import { createLogger } from './logger.js';
+import { startServer } from './server.js';
+import { createServices } from './services/services.js';
+import { createLocalStorage } from './storage/local.js';
+import { endWithSupervisor, sayReady } from './supervised.js';
+import { createEngine, createTemporalClient } from './temporal/client.js';
+
+const config = loadConfig();
+const log = createLogger(config, 'api');
+const url = requireDatabaseUrl(config);
+const database = createDatabase(url);
+const client = createTemporalClient(config);
+const feed = startFeed({ url, db: database, log });
+
+await ensureDevelopmentKey(database, config);
+const services = createServices({
+  config,
+  db: database,
+  engine: createEngine(client),
+  storage: createLocalStorage(dataFolder(config, 'files')),
+  signer: createSigner(database),
+  feed,
+  epoch: await installationEpoch(database),
+});
+const readiness = createReadiness({
+  database,
+  feed,
+  checkEngine: () => client.withDeadline(Date.now() + 2_000, () => client.workflowService.getSystemInfo({})),
+});
+const authenticator = createAuthenticator(database);
+const server = await startServer({ config, database, services, authenticator, readiness, log });
+await feed.ready;
+
+endWithSupervisor(async () => {
+  await server.close();
+  await feed.close();
+  await client.connection.close();
+  await database.$disconnect();
+});
+sayReady();
+log.info({ url: config.publicUrl, port: server.port }, 'ready');

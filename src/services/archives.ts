@@ -1,0 +1,156 @@
+/** Archives: a page recorded as it is seen and heard. */
+import { v7 as uuid } from 'uuid';
+import { z } from 'zod';
+import { createJobToken } from '../auth/tokens.js';
+import type { Viewer } from '../auth/viewer.js';
+import type { Config } from '../config.js';
+import type { Database } from '../db.js';
+import { appendJobEvent, eventsChannel, placementChannel, type Wake } from '../events/outbox.js';
+import type { Archive, Prisma } from '../generated/prisma/client.js';
+import type { PageSource } from '../jobs/capture.js';
+import type { JobState } from '../jobs/states.js';
+import type { Engine } from '../temporal/client.js';
+import { ValidationError } from './errors.js';
+import { jobInput } from './jobs.js';
+import type { UrlCheck } from './page-urls.js';
+import { claimRequest, plainText, requestIdRule } from './requests.js';
+import { visibleJobs } from './visibility.js';
+
+/** Even, because the video format halves the picture for colour. */
+const side = (least: number, most: number, usual: number) =>
+  z
+    .int(`must be a whole number of pixels from ${least} to ${most}`)
+    .min(least, `must be at least ${least} pixels`)
+    .max(most, `must be at most ${most} pixels`)
+    .nullish()
+    .transform((pixels) => {
+      const wanted = pixels ?? usual;
+      return wanted + (wanted % 2);
+    });
+
+const startInput = z.object({
+  url: z.string().min(1, 'is empty').max(2048, 'is longer than 2,048 characters'),
+  width: side(320, 1920, 640),
+  height: side(240, 1080, 480),
+  maxDuration: z
+    .int('must be a whole number of seconds')
+    .min(1, 'must be at least 1 second')
+    .max(21_600, 'must be at most 21,600 seconds')
+    .nullish()
+    .transform((seconds) => seconds ?? 300),
+  name: plainText
+    .max(200, 'is longer than 200 characters')
+    .nullish()
+    .transform((name) => name?.trim() || 'Archive'),
+  requestId: requestIdRule.nullish(),
+});
+export type StartArchive = z.input<typeof startInput>;
+
+export interface ArchiveFilter {
+  states?: JobState[] | null;
+  createdAfter?: Date | null;
+  createdBefore?: Date | null;
+}
+
+const framesPerSecond = 30;
+
+export function createArchives(deps: { db: Database; wake: Wake; config: Config; engine: Engine; checkUrl: UrlCheck }) {
+  const { db, wake, config, engine, checkUrl } = deps;
+
+  const where = (filter: ArchiveFilter | null | undefined, viewer: Viewer): Prisma.ArchiveWhereInput => ({
+    job: {
+      ...visibleJobs(viewer),
+      ...(filter?.states ? { state: { in: filter.states } } : {}),
+    },
+    createdAt: {
+      ...(filter?.createdAfter ? { gt: filter.createdAfter } : {}),
+      ...(filter?.createdBefore ? { lt: filter.createdBefore } : {}),
+    },
+  });
+
+  return {
+    /**
+     * Starts an archive. The job's access token is answered once: null when the same request id had started it before.
+     * Throws ValidationError, UrlRefusedError, ConflictError.
+     */
+    async start(
+      request: StartArchive,
+      viewer: Viewer,
+    ): Promise<{ archiveId: string; accessToken: string | null; sequence: number }> {
+      const parsed = startInput.safeParse(request);
+      if (!parsed.success) {
+        throw new ValidationError(parsed.error.issues.map(({ path, message }) => ({ field: path.join('.'), message })));
+      }
+      const { requestId, ...input } = parsed.data;
+      const { projectId } = viewer;
+      const url = (await checkUrl(input.url)).href;
+      const jobId = uuid();
+      const token = createJobToken(jobId);
+      const source: PageSource = {
+        kind: 'page',
+        url,
+        width: input.width,
+        height: input.height,
+        fps: framesPerSecond,
+        loadTimeoutMs: config.pageLoadTimeoutMs,
+      };
+      const started = await db.$transaction(async (transaction) => {
+        if (requestId) {
+          const claim = {
+            projectId,
+            operation: 'startArchive',
+            requestId,
+            payload: { ...input, url },
+            resultId: jobId,
+          };
+          const earlier = await claimRequest(transaction, claim);
+          if (earlier) {
+            const job = await transaction.job.findUniqueOrThrow({ where: { id: earlier } });
+            return { job, accessToken: null };
+          }
+        }
+        const job = await transaction.job.create({
+          data: {
+            id: jobId,
+            projectId,
+            kind: 'ARCHIVE',
+            state: 'QUEUED',
+            source: source as unknown as Prisma.InputJsonObject,
+            maxDurationMs: input.maxDuration * 1000,
+            accessTokenHash: token.hash,
+            eventSequence: 1,
+            deadlineAt: new Date(Date.now() + config.queueTimeoutMs),
+            archive: { create: { projectId, name: input.name, url, width: input.width, height: input.height } },
+            placement: { create: {} },
+          },
+        });
+        await appendJobEvent(transaction, job, {
+          type: 'JobStateChanged',
+          state: 'QUEUED',
+          previousState: null,
+          reason: null,
+          message: null,
+          actor: null,
+        });
+        return { job, accessToken: token.token };
+      });
+      const { job, accessToken } = started;
+      if (accessToken) {
+        wake(eventsChannel);
+        // The row is its own outbox: should this fail, the reconciler starts the workflow within a minute.
+        await engine.startJob(jobInput(job, config)).catch(() => {});
+        wake(placementChannel);
+      }
+      return { archiveId: job.id, accessToken, sequence: job.eventSequence };
+    },
+
+    find: (query: object, id: string, viewer: Viewer): Promise<Archive | null> =>
+      db.archive.findFirst({ ...query, where: { id, job: visibleJobs(viewer) } }),
+
+    list: (query: object, args: { filter?: ArchiveFilter | null }, viewer: Viewer): Promise<Archive[]> =>
+      db.archive.findMany({ ...query, where: where(args.filter, viewer) }),
+
+    count: (filter: ArchiveFilter | null | undefined, viewer: Viewer): Promise<number> =>
+      db.archive.count({ where: where(filter, viewer) }),
+  };
+}

@@ -1,0 +1,97 @@
+/** The rules of files: who may fetch one, and where from. */
+import { validate as isUuid } from 'uuid';
+import type { Signature, Signer } from '../auth/signing.js';
+import type { Viewer } from '../auth/viewer.js';
+import type { Config } from '../config.js';
+import type { Database } from '../db.js';
+import type { File, Prisma } from '../generated/prisma/client.js';
+import { dispositionOf } from '../storage/disposition.js';
+import type { Storage, StoredFile } from '../storage/storage.js';
+import { ValidationError } from './errors.js';
+
+/** The longest a bucket's own signed URLs may last, so that a change of storage does not change the answer. */
+const maxExpiryMs = 7 * 24 * 3_600_000;
+
+/** By what right a file is asked for. */
+export type FileAccess =
+  | { by: 'nothing' }
+  | { by: 'viewer'; viewer: Viewer }
+  | { by: 'signature'; signature: Signature };
+
+export type OpenedFile =
+  | { kind: 'open'; file: File; disposition: string; stored: StoredFile }
+  /** Credentials are needed: said of files that do not exist, too. */
+  | { kind: 'unauthenticated' }
+  | { kind: 'forbidden'; message: string }
+  | { kind: 'not-found' }
+  /** It was there, and was deleted. */
+  | { kind: 'gone' };
+
+interface Deps {
+  db: Database;
+  storage: Storage;
+  signer: Signer;
+  config: Pick<Config, 'publicUrl' | 'downloadUrlMs'>;
+}
+
+export function createFiles({ db, storage, signer, config }: Deps) {
+  async function permit(
+    id: string,
+    access: FileAccess,
+  ): Promise<OpenedFile | { kind: 'permitted'; where: Prisma.FileWhereInput }> {
+    switch (access.by) {
+      case 'nothing': {
+        const isPublic = await db.file.count({ where: { id, visibility: 'PUBLIC', deletedAt: null } });
+        return isPublic ? { kind: 'permitted', where: { id } } : { kind: 'unauthenticated' };
+      }
+      case 'viewer': {
+        const { viewer } = access;
+        if (!viewer.scopes.includes('files:read')) {
+          return {
+            kind: 'forbidden',
+            message: 'These credentials lack the scope "files:read". Use a key that has it.',
+          };
+        }
+        const own = viewer.kind === 'job' ? { jobId: viewer.jobId } : {};
+        return { kind: 'permitted', where: { id, projectId: viewer.projectId, ...own } };
+      }
+      case 'signature': {
+        const verdict = await signer.verify(id, access.signature);
+        if (verdict === 'valid') return { kind: 'permitted', where: { id } };
+        const what =
+          verdict === 'expired' ? 'This download URL has expired.' : 'The signature of this download URL is not valid.';
+        return { kind: 'forbidden', message: `${what} Ask the API for a new one.` };
+      }
+    }
+  }
+
+  return {
+    /** An absolute URL that needs no credentials until it expires. Throws ValidationError if `expiresInMs` is not 1 s to 7 days. */
+    async downloadUrl(
+      file: { id: string; name: string },
+      { expiresInMs = config.downloadUrlMs } = {},
+    ): Promise<string> {
+      if (!(expiresInMs >= 1000 && expiresInMs <= maxExpiryMs)) {
+        throw new ValidationError([
+          { field: 'expiresIn', message: `${expiresInMs / 1000} s is out of range. Use 1 to ${maxExpiryMs / 1000} s.` },
+        ]);
+      }
+      const signature = await signer.sign(file.id, new Date(Date.now() + expiresInMs));
+      return `${config.publicUrl}/files/${file.id}/${encodeURIComponent(file.name)}?${new URLSearchParams({ ...signature })}`;
+    },
+
+    /** Finds a file for somebody who may have it. `inline`: to be shown in a browser, where that is safe. */
+    async open(id: string, access: FileAccess, { inline = false } = {}): Promise<OpenedFile> {
+      if (!isUuid(id)) return { kind: access.by === 'nothing' ? 'unauthenticated' : 'not-found' };
+      const permission = await permit(id, access);
+      if (permission.kind !== 'permitted') return permission;
+      const file = await db.file.findFirst({ where: permission.where });
+      if (!file) return { kind: 'not-found' };
+      if (file.deletedAt) return { kind: 'gone' };
+      const disposition = dispositionOf(file, inline);
+      const stored = await storage.read(file.storageKey, { mediaType: file.mediaType, disposition });
+      return stored ? { kind: 'open', file, disposition, stored } : { kind: 'gone' };
+    },
+  };
+}
+export type Files = ReturnType<typeof createFiles>;

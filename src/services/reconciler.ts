@@ -1,0 +1,45 @@
+/** Makes what users see and what the engine does agree again, whatever was lost in between: at boot and every minute. */
+import type { Logger } from 'pino';
+import type { Config } from '../config.js';
+import type { Database } from '../db.js';
+import type { JobReason } from '../jobs/reasons.js';
+import { isTerminal, jobStates } from '../jobs/states.js';
+import type { Engine } from '../temporal/client.js';
+import { jobInput } from './jobs.js';
+
+/** A row this young is still being started by the request that made it. */
+const graceMs = 5_000;
+const batchSize = 500;
+
+/**
+ * Starts the workflow of every unfinished job that has none: the request that should have started it died, or Temporal's
+ * store was lost. Answers how many were started. Safe to run in several processes: a workflow starts once.
+ */
+export async function reconcile(deps: { db: Database; engine: Engine; config: Config; log: Logger }): Promise<number> {
+  const { db, engine, config, log } = deps;
+  const unfinished = jobStates.filter((state) => !isTerminal(state));
+  let started = 0;
+  let after: string | undefined;
+  for (;;) {
+    const jobs = await db.job.findMany({
+      where: {
+        state: { in: unfinished },
+        stateSince: { lt: new Date(Date.now() - graceMs) },
+        ...(after ? { id: { gt: after } } : {}),
+      },
+      orderBy: { id: 'asc' },
+      take: batchSize,
+    });
+    for (const job of jobs) {
+      if (await engine.isRunning(job.id)) continue;
+      log.warn({ jobId: job.id, state: job.state }, 'the workflow of an unfinished job was missing, starting it');
+      const { state, machineId, startedAt } = job;
+      const reason = job.reason as JobReason | null;
+      const elapsedMs = startedAt ? Date.now() - startedAt.getTime() : null;
+      await engine.startJob({ ...jobInput(job, config), resume: { state, reason, machineId, elapsedMs } });
+      started++;
+    }
+    after = jobs.at(-1)?.id;
+    if (jobs.length < batchSize) return started;
+  }
+}

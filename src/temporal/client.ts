@@ -1,0 +1,121 @@
+/** The connection to Temporal, and the few things the API and the reconciler ask of it. */
+
+import {
+  Client,
+  Connection,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+} from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { type Config, requireTemporalAddress } from '../config.js';
+import {
+  cancelUpdateName,
+  invalidStateFailure,
+  type JobInput,
+  jobsTaskQueue,
+  jobWorkflowId,
+  type PlacedSignal,
+  placedSignalName,
+  type RequestAnswer,
+  recordingSignalName,
+  stopUpdateName,
+} from '../jobs/messages.js';
+
+/** Address, TLS and API key from the settings Temporal's own tools use (TEMPORAL_ADDRESS, TEMPORAL_API_KEY, TEMPORAL_TLS_…). */
+export function temporalConnectionOptions(config: Config) {
+  const { connectionOptions } = loadClientConnectConfig({ disableFile: true });
+  return { ...connectionOptions, address: requireTemporalAddress(config) };
+}
+
+/** A client that connects when first used, so that a process boots without Temporal. */
+export function createTemporalClient(config: Config): Client {
+  const connection = Connection.lazy({ ...temporalConnectionOptions(config), connectTimeout: '5s' });
+  return new Client({ connection, namespace: config.temporal.namespace });
+}
+
+/** An Update needs a living workflow worker; without one the caller is told after this long. */
+const updateDeadlineMs = 15_000;
+const startDeadlineMs = 5_000;
+
+/** How a request to a job's workflow ended: granted, refused in a state, no such workflow running, or no answer in time. */
+export type EngineAnswer =
+  | { kind: 'granted'; sequence: number }
+  | { kind: 'refused'; state: string }
+  | { kind: 'absent' }
+  | { kind: 'silent' };
+
+export type Engine = ReturnType<typeof createEngine>;
+
+export function createEngine(client: Client) {
+  async function update(jobId: string, name: string, updateId: string | undefined): Promise<EngineAnswer> {
+    const handle = client.workflow.getHandle(jobWorkflowId(jobId));
+    try {
+      const answer = await client.withDeadline(Date.now() + updateDeadlineMs, () =>
+        handle.executeUpdate<RequestAnswer, []>(name, updateId ? { updateId } : {}),
+      );
+      return { kind: 'granted', ...answer };
+    } catch (error) {
+      if (error instanceof WorkflowUpdateFailedError) {
+        const { cause } = error;
+        if (cause instanceof ApplicationFailure && cause.type === invalidStateFailure)
+          return { kind: 'refused', state: cause.message };
+        throw error;
+      }
+      if (error instanceof WorkflowNotFoundError) return { kind: 'absent' };
+      return { kind: 'silent' };
+    }
+  }
+
+  return {
+    client,
+    /** Starts the job's workflow, once: a second start for the same job changes nothing. */
+    async startJob(input: JobInput): Promise<void> {
+      try {
+        await client.withDeadline(Date.now() + startDeadlineMs, () =>
+          client.workflow.start('job', {
+            workflowId: jobWorkflowId(input.jobId),
+            taskQueue: jobsTaskQueue,
+            args: [input],
+            // Resuming follows a closed execution of the same id; anything else must never run twice.
+            workflowIdReusePolicy: input.resume ? 'ALLOW_DUPLICATE' : 'REJECT_DUPLICATE',
+            workflowIdConflictPolicy: 'USE_EXISTING',
+          }),
+        );
+      } catch (error) {
+        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      }
+    },
+    stopJob: (jobId: string, updateId?: string) => update(jobId, stopUpdateName, updateId),
+    cancelJob: (jobId: string, updateId?: string) => update(jobId, cancelUpdateName, updateId),
+    /** True once the job's workflow knows its machine; false when there is no such workflow (yet). */
+    async tellPlaced(jobId: string, placed: PlacedSignal): Promise<boolean> {
+      try {
+        await client.withDeadline(Date.now() + startDeadlineMs, () =>
+          client.workflow.getHandle(jobWorkflowId(jobId)).signal(placedSignalName, placed),
+        );
+        return true;
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) return false;
+        throw error;
+      }
+    },
+    /** Tells the job's workflow that a frame was recorded: from now on its maximum duration counts. */
+    async tellRecording(jobId: string): Promise<void> {
+      await client.withDeadline(Date.now() + startDeadlineMs, () =>
+        client.workflow.getHandle(jobWorkflowId(jobId)).signal(recordingSignalName),
+      );
+    },
+    /** Whether the job's workflow is running. */
+    async isRunning(jobId: string): Promise<boolean> {
+      try {
+        const description = await client.workflow.getHandle(jobWorkflowId(jobId)).describe();
+        return description.status.name === 'RUNNING';
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) return false;
+        throw error;
+      }
+    },
+  };
+}

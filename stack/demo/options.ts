@@ -1,0 +1,57 @@
+/** The command line of `npm run demo`. */
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+
+export interface DemoOptions {
+  seconds: number;
+  /** Undefined: our own demo page. */
+  url: string | undefined;
+  /** Pixels. */
+  width: number;
+  height: number;
+  /** Absolute path of the file to make. */
+  out: string;
+  json: boolean;
+}
+
+/** The command line is not usable; the message says how it should be. */
+export class UsageError extends Error {
+  override name = 'UsageError';
+}
+
+const usage = `Usage: npm run demo -- [options]
+  --seconds N    how long to record (10)
+  --url URL      the page to record (our own demo page)
+  --size WxH     pixels (1280x720)
+  --out FILE     where the recording goes (tapedeck-demo.mp4)
+  --json         end with one line of JSON`;
+
+/** Throws UsageError. */
+export function parseDemoOptions(args: string[]): DemoOptions {
+  try {
+    const { values } = parseArgs({
+      args,
+      options: {
+        seconds: { type: 'string', default: '10' },
+        url: { type: 'string' },
+        size: { type: 'string', default: '1280x720' },
+        out: { type: 'string', default: 'tapedeck-demo.mp4' },
+        json: { type: 'boolean', default: false },
+      },
+    });
+    const size = /^(\d+)x(\d+)$/.exec(values.size);
+    if (!size) throw new Error(`--size is ${values.size}, expected something like 1280x720.`);
+    if (!/^\d+$/.test(values.seconds)) throw new Error(`--seconds is ${values.seconds}, expected a whole number.`);
+    const { url, json } = values;
+    return {
+      seconds: Number(values.seconds),
+      url,
+      width: Number(size[1]),
+      height: Number(size[2]),
+      out: resolve(values.out),
+      json,
+    };
+  } catch (error) {
+    throw new UsageError(`${(error as Error).message}\n\n${usage}`);
+  }
+}

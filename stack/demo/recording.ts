@@ -1,0 +1,84 @@
+/** Makes one recording through the public API, as any client would, and downloads it. */
+import { createHash } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+import { WebSocket } from 'ws';
+import { createTapedeck, type Tapedeck } from '../../examples/client/client.js';
+import { follow } from '../../examples/client/follow.js';
+import { Archive, JobStats, StartArchive } from '../../examples/client/operations.js';
+import type { DemoOptions } from './options.js';
+import type { Progress } from './progress.js';
+
+/** The recording did not come about; the message says why and what to do. */
+export class RecordingFailedError extends Error {
+  override name = 'RecordingFailedError';
+}
+
+export interface Recording {
+  file: string;
+  bytes: number;
+  /** Hexadecimal; the same that the API told. */
+  sha256: string;
+}
+
+/** Records for `seconds`, then downloads to `out`. Throws RecordingFailedError. */
+export async function record(
+  url: string,
+  apiKey: string,
+  options: DemoOptions,
+  progress: Progress,
+): Promise<Recording> {
+  const tapedeck = createTapedeck({ url, apiKey, webSocket: WebSocket });
+  try {
+    const { seconds: maxDuration, width, height } = options;
+    const input = { url: options.url ?? `${url}/demo`, width, height, maxDuration, name: 'Demo' };
+    const { startArchive } = await tapedeck.request(StartArchive, { input });
+    if (startArchive.__typename !== 'StartArchivePayload') throw new RecordingFailedError(startArchive.message);
+    const { id } = startArchive.archive;
+    await Promise.all([showStates(tapedeck, id, progress), showStats(tapedeck, id, progress)]);
+
+    const { archive } = await tapedeck.request(Archive, { id });
+    if (archive?.state !== 'COMPLETE' || !archive.downloadUrl) {
+      throw new RecordingFailedError(archive?.message ?? `The recording ended as ${archive?.state}.`);
+    }
+    return await download(archive.downloadUrl, options.out, archive.sha256sum);
+  } finally {
+    await tapedeck.close();
+  }
+}
+
+async function showStates(tapedeck: Tapedeck, jobId: string, progress: Progress): Promise<void> {
+  for await (const event of follow(tapedeck, jobId)) {
+    progress.state(event.__typename === 'JobStateChanged' ? event.state : event.job.state);
+  }
+}
+
+async function showStats(tapedeck: Tapedeck, jobId: string, progress: Progress): Promise<void> {
+  for await (const { jobStats } of tapedeck.subscribe(JobStats, { jobId })) progress.stats(jobStats);
+}
+
+/** Under another name until it is whole and its hash is right. */
+async function download(url: string, file: string, sha256sum: string | null | undefined): Promise<Recording> {
+  const unfinished = `${file}.part`;
+  try {
+    const response = await fetch(url);
+    if (!response.ok || !response.body)
+      throw new RecordingFailedError(`The download failed with status ${response.status}.`);
+    await pipeline(response.body, createWriteStream(unfinished));
+    const hash = createHash('sha256');
+    let bytes = 0;
+    for await (const chunk of createReadStream(unfinished)) {
+      hash.update(chunk);
+      bytes += chunk.length;
+    }
+    const digest = hash.digest();
+    if (digest.toString('base64') !== sha256sum) {
+      throw new RecordingFailedError('The downloaded file is not the one that was recorded: its SHA-256 differs.');
+    }
+    await rename(unfinished, file);
+    return { file, bytes, sha256: digest.toString('hex') };
+  } finally {
+    await rm(unfinished, { force: true });
+  }
+}

@@ -1,0 +1,27 @@
+/** A stack of its own for tests and the demo: nothing is shared with the one a developer may have running. */
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Config, loadConfig } from '../src/config.js';
+
+/** Embedded servers and free ports whatever the settings say, in the given data folder. */
+export function isolatedConfig(dataDir: string): Config {
+  const config = loadConfig();
+  return {
+    ...config,
+    dataDir,
+    host: '127.0.0.1',
+    port: 0,
+    databaseUrl: undefined,
+    postgresPort: 0,
+    temporal: { ...config.temporal, address: undefined, namespace: 'default', port: 0, uiPort: 0 },
+  };
+}
+
+/** A new data folder below the system's temporary one, and what removes it again. */
+export function temporaryDataFolder(): { dataDir: string; remove(): void } {
+  const dataDir = mkdtempSync(join(tmpdir(), 'tapedeck-'));
+  // As root, the users that Postgres and browsers run as must get through.
+  chmodSync(dataDir, 0o711);
+  return { dataDir, remove: () => rmSync(dataDir, { recursive: true, force: true, maxRetries: 3 }) };
+}

@@ -1,0 +1,38 @@
+/** Rows to try things on: a project of its own for each test, so that tests never meet. */
+import { v7 as uuid } from 'uuid';
+import type { Database } from '../../src/db.js';
+import { appendJobEvent } from '../../src/events/outbox.js';
+import type { JobState } from '../../src/jobs/states.js';
+
+export async function createProject(db: Database): Promise<string> {
+  const { id } = await db.project.create({ data: { id: uuid(), name: 'test' } });
+  return id;
+}
+
+/** A job as `startArchive` writes it, but that no engine knows of. */
+export async function createJobRow(db: Database, projectId: string, state: JobState = 'QUEUED'): Promise<string> {
+  const id = uuid();
+  await db.$transaction(async (transaction) => {
+    const job = await transaction.job.create({
+      data: {
+        id,
+        projectId,
+        kind: 'ARCHIVE',
+        state,
+        source: { kind: 'page', url: 'http://10.0.0.1/', width: 640, height: 480, fps: 30, loadTimeoutMs: 1_000 },
+        maxDurationMs: 10_000,
+        accessTokenHash: new Uint8Array(32),
+        eventSequence: 1,
+      },
+    });
+    await appendJobEvent(transaction, job, {
+      type: 'JobStateChanged',
+      state,
+      previousState: null,
+      reason: null,
+      message: null,
+      actor: null,
+    });
+  });
+  return id;
+}

@@ -1,0 +1,48 @@
+/** The stack all tests share: its own data folder and ports, started before the first test and stopped after the last. */
+import { createWriteStream, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { isolatedConfig, temporaryDataFolder } from '../../stack/isolated.js';
+import { startStack } from '../../stack/stack.js';
+
+/** What tests get with `inject('stack')`. */
+export interface SharedStack {
+  /** Of the API, without a trailing slash. */
+  url: string;
+  apiKey: string;
+  databaseUrl: string;
+  temporalAddress: string;
+  dataDir: string;
+}
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    stack: SharedStack;
+  }
+}
+
+const shownLines = 100;
+
+export default async function startSharedStack(project: TestProject): Promise<() => Promise<void>> {
+  const { dataDir, remove } = temporaryDataFolder();
+  const logFile = join(dataDir, 'stack.log');
+  const file = createWriteStream(logFile);
+  const closed = () => new Promise((resolve) => file.end(resolve));
+  try {
+    const stack = await startStack({ config: isolatedConfig(dataDir), log: (line) => file.write(`${line}\n`) });
+    const { url, apiKey, databaseUrl, temporalAddress } = stack;
+    project.provide('stack', { url, apiKey, databaseUrl, temporalAddress, dataDir });
+    return async () => {
+      await stack.stop();
+      await closed();
+      const failed = project.vitest.state.getCountOfFailedTests() > 0;
+      if (failed) console.error(`The log of the stack is kept in ${logFile}`);
+      else remove();
+    };
+  } catch (error) {
+    await closed();
+    console.error(readFileSync(logFile, 'utf8').split('\n').slice(-shownLines).join('\n'));
+    remove();
+    throw error;
+  }
+}

@@ -1,0 +1,182 @@
+/** Watches one recorder host to its end: what the host says in its files is written down for everyone to see. */
+import type { Logger } from 'pino';
+import type {
+  CaptureStats,
+  HostOutcome,
+  HostPhase,
+  HostStatus,
+  ManifestEntry,
+  PartEnd,
+} from '../../src/jobs/capture.js';
+import type { Captures } from '../../src/services/captures.js';
+import type { Transitions } from '../../src/services/transitions.js';
+import { findHost, readStatus } from '../host/client.js';
+import { readManifest } from '../parts/manifest.js';
+import type { StatsWriter } from '../stats.js';
+
+const lookIntervalMs = 200;
+
+/** A host that says nothing for this long is not beaten for: its loop hangs, though the process lives. */
+const statusSilenceMs = 10_000;
+/** No more bytes for this long while recording is no recording; the host itself reacts after 5 s. */
+const growthSilenceMs = 20_000;
+
+/** What earlier incarnations recorded. */
+export interface Baseline {
+  positionMs: number;
+  bytes: number;
+}
+
+export interface Watch {
+  jobId: string;
+  incarnation: number;
+  folder: string;
+  maxDurationMs: number;
+  baseline: Baseline;
+  /** Tells the workflow of the first frame; tried again until it succeeds. */
+  tellRecording(): Promise<void>;
+  /** Called at each look while the recording goes well. */
+  beat(): void;
+  /** Rejects when the watching shall end and the host go on. */
+  detached: Promise<never>;
+}
+
+export interface WatchDeps {
+  captures: Captures;
+  transitions: Transitions;
+  stats: StatsWriter;
+  log: Logger;
+}
+
+/** `lost`: the host is gone without a word. */
+export type WatchResult = HostOutcome | { kind: 'lost' };
+
+export async function watchHost(deps: WatchDeps, watch: Watch): Promise<WatchResult> {
+  const { log } = deps;
+  const { folder } = watch;
+  const book = createBookkeeper(deps, watch);
+  const health = createHealth();
+  let told = false;
+  let unread = 0;
+  const waiting: ManifestEntry[] = [];
+
+  for (;;) {
+    // Asked before reading: whatever a host wrote before it died is read below.
+    const alive = findHost(folder) !== null;
+    const status = readStatus(folder);
+    const manifest = readManifest(folder, unread);
+    unread = manifest.nextByte;
+    waiting.push(...manifest.entries);
+    if (status) health.see(status);
+    if (alive && health.good()) watch.beat();
+
+    try {
+      for (let entry = waiting[0]; entry; entry = waiting[0]) {
+        if (entry.type === 'ended') {
+          await deps.stats.flush();
+          return entry.outcome;
+        }
+        await book.write(entry);
+        waiting.shift();
+        if (entry.type === 'first-frame' && !told) {
+          told = true;
+          void untilDone(watch.tellRecording, watch.detached);
+        }
+      }
+      if (status) await book.follow(status);
+    } catch (error) {
+      // The recording goes on without us; what could not be written is written when the database is back.
+      log.warn({ jobId: watch.jobId, err: error }, 'the state of a recording could not be written, trying again');
+    }
+
+    if (!alive && waiting.length === 0) {
+      await book.hostDied(status?.stats);
+      return { kind: 'lost' };
+    }
+    await Promise.race([pause(lookIntervalMs), watch.detached]);
+  }
+}
+
+/** Writes down what the manifest and the status say, each thing once. */
+function createBookkeeper({ captures, transitions, stats }: WatchDeps, watch: Watch) {
+  const { jobId, incarnation } = watch;
+  const key = (number: number) => ({ jobId, incarnation, number });
+  let open: number | undefined;
+  let closedMs = 0;
+  let closedBytes = 0;
+  let phase: HostPhase | undefined;
+  let reportedAt = 0;
+
+  return {
+    async write(entry: ManifestEntry): Promise<void> {
+      if (entry.type === 'first-frame') {
+        await captures.partStarted(key(entry.part), new Date(entry.at));
+        open = entry.part;
+      }
+      if (entry.type === 'part-ended' && open === entry.part) {
+        await captures.partEnded(key(entry.part), entry);
+        closedMs += entry.durationMs;
+        closedBytes += entry.bytes;
+        open = undefined;
+      }
+    },
+
+    async follow(status: HostStatus): Promise<void> {
+      if (status.phase !== phase) {
+        // The first frame of a part enters RECORDING by itself; this serves the host that is found recording.
+        if (status.phase === 'RECORDING' && open !== undefined)
+          await transitions.transition({ jobId, to: 'RECORDING', incarnation });
+        if (status.phase === 'RECONNECTING') await transitions.transition({ jobId, to: 'RECONNECTING', incarnation });
+        phase = status.phase;
+      }
+      if (status.at === reportedAt || status.stats.frames === 0) return;
+      reportedAt = status.at;
+      const positionMs = watch.baseline.positionMs + status.stats.positionMs;
+      const bytes = watch.baseline.bytes + status.stats.bytes;
+      const progress = Math.min(99, (100 * positionMs) / watch.maxDurationMs);
+      stats.set({ jobId, incarnation, progress, stats: { ...status.stats, positionMs, bytes } });
+    },
+
+    async hostDied(last: CaptureStats | undefined): Promise<void> {
+      const cause: PartEnd = 'HOST_DIED';
+      if (open !== undefined) {
+        // What the host last said, for now; finalizing measures what is really in the file.
+        const durationMs = Math.max(0, Math.round((last?.positionMs ?? 0) - closedMs));
+        const bytes = Math.max(0, (last?.bytes ?? 0) - closedBytes);
+        await captures.partEnded(key(open), { durationMs, bytes, cause });
+      }
+      await transitions.transition({ jobId, to: 'RECONNECTING', incarnation });
+    },
+  };
+}
+
+/** Whether a host is worth a sign of life to Temporal: it reports, and while it records its media grows. */
+function createHealth() {
+  let status: HostStatus | undefined;
+  let bytes = -1;
+  let grewAt = Date.now();
+  return {
+    see(latest: HostStatus): void {
+      if (latest.stats.bytes !== bytes || latest.phase !== 'RECORDING') grewAt = Date.now();
+      bytes = latest.stats.bytes;
+      status = latest;
+    },
+    good(): boolean {
+      if (!status) return true;
+      return Date.now() - status.at < statusSilenceMs && Date.now() - grewAt < growthSilenceMs;
+    },
+  };
+}
+
+async function untilDone(action: () => Promise<void>, end: Promise<never>): Promise<void> {
+  for (;;) {
+    try {
+      return await action();
+    } catch {
+      const ended = await Promise.race([pause(1_000).then(() => false), end.catch(() => true)]);
+      if (ended) return;
+    }
+  }
+}
+
+const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));

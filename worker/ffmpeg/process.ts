@@ -1,0 +1,102 @@
+/** The encoder process of one part: started, followed by the files it writes, stopped in good order or killed. */
+import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { strangerEnvironment } from '../../src/config.js';
+import { partFile } from '../../src/jobs/capture.js';
+import { startChild } from '../capture/child.js';
+import { type CaptureInput, pagePartArguments } from './command.js';
+import { anchorFromLog, type EncoderProgress, followProgress } from './progress.js';
+
+// It answers SIGINT in about 0.1 s; a device that blocks it never lets it.
+export const stopLimitMs = 10_000;
+
+export interface EncoderExit {
+  /** It was asked to end, or reached its limit, and closed its file. */
+  orderly: boolean;
+  /** Such as `status 1` or `SIGKILL`. */
+  how: string;
+}
+
+export interface Encoder {
+  pid: number;
+  /** Epoch milliseconds. */
+  startedAt: number;
+  exited: Promise<EncoderExit>;
+  /** The newest report, null before the first. */
+  progress(): EncoderProgress | null;
+  /** Wall clock (epoch ms) of media time zero, null before the devices are open. */
+  anchor(): number | null;
+  bytes(): number;
+  /** The last lines it logged. */
+  lastWords(): string;
+  /** Asks it to close its file and kills it after `limitMs`. Resolves when it is gone. */
+  stop(limitMs: number): Promise<EncoderExit>;
+  /** Ends it at once. Resolves when it is gone. */
+  kill(): Promise<EncoderExit>;
+}
+
+export interface EncoderOptions {
+  ffmpeg: string;
+  input: CaptureInput;
+  /** Folder of the incarnation; `p<n>.mkv`, `p<n>.progress` and `p<n>.log` are written there. */
+  folder: string;
+  part: number;
+  limitMs: number;
+  /** A folder the sound client may use as its home. */
+  home: string;
+}
+
+/** Starts recording a part. Throws when the program cannot be started. */
+export async function startEncoder(options: EncoderOptions): Promise<Encoder> {
+  const { input, folder, part } = options;
+  const file = join(folder, partFile(part));
+  const progressFile = join(folder, `p${part}.progress`);
+  const logFile = join(folder, `p${part}.log`);
+  const startedAt = Date.now();
+  const log = openSync(logFile, 'a');
+  const child = await startChild({
+    command: options.ffmpeg,
+    args: pagePartArguments(input, { file, progressFile, limitMs: options.limitMs }),
+    user: null,
+    env: strangerEnvironment({
+      ...{ HOME: options.home, XDG_RUNTIME_DIR: options.home },
+      ...{ PULSE_SERVER: input.soundServer, XAUTHORITY: input.authority },
+    }),
+    stdio: ['ignore', log, log],
+  }).finally(() => closeSync(log));
+
+  const progress = followProgress(progressFile);
+  let asked = false;
+  let anchor: number | null = null;
+  const exited = child.exited.then(({ code, signal }): EncoderExit => {
+    // 255 is how ffmpeg says that a signal ended it; the file is closed properly.
+    return { orderly: code === 0 || (asked && (code === 255 || signal === 'SIGINT')), how: signal ?? `status ${code}` };
+  });
+  const end = async (signal: NodeJS.Signals, limitMs: number) => {
+    asked ||= signal === 'SIGINT';
+    await child.stop(signal, limitMs);
+    return exited;
+  };
+  return {
+    pid: child.pid,
+    startedAt,
+    exited,
+    progress: () => progress.read(),
+    anchor: () => {
+      anchor ??= anchorFromLog(readLog(logFile));
+      return anchor;
+    },
+    bytes: () => statSync(file, { throwIfNoEntry: false })?.size ?? 0,
+    lastWords: () => readLog(logFile).trimEnd().split('\n').slice(-5).join('\n'),
+    stop: (limitMs) => end('SIGINT', limitMs),
+    kill: () => end('SIGKILL', 0),
+  };
+}
+
+function readLog(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}

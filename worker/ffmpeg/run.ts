@@ -1,0 +1,96 @@
+/** Runs ffmpeg or ffprobe to its end, for work after a recording: bounded in time, abortable, with the tool's own words in the error. */
+import { spawn } from 'node:child_process';
+import { basename } from 'node:path';
+import { createInterface } from 'node:readline';
+import { strangerEnvironment } from '../../src/config.js';
+
+/** Where the two programs are. */
+export interface MediaTools {
+  ffmpeg: string;
+  ffprobe: string;
+}
+
+export interface RunOptions {
+  /** The program is killed after this many milliseconds. */
+  timeLimitMs: number;
+  /** Kills the program; the run then fails with the signal's reason. */
+  signal?: AbortSignal;
+  /** Every line of standard output, without its line end. */
+  onLine?: (line: string) => void;
+  /** Called every second while the program runs. */
+  onBeat?: () => void;
+}
+
+/** A tool that did not do its work: could not be started, was too slow, or failed. */
+export class ToolError extends Error {
+  override name = 'ToolError';
+  constructor(
+    /** The program, without its folder. */
+    readonly tool: string,
+    readonly kind: 'not-started' | 'too-slow' | 'failed',
+    message: string,
+    /** The last 20 lines the tool wrote to standard error. */
+    readonly lastLines: string[],
+  ) {
+    super(lastLines.length > 0 ? `${message}\n${lastLines.join('\n')}` : message);
+  }
+}
+
+const keptLines = 20;
+const keptLineLength = 500;
+const beatMs = 1_000;
+
+/** Runs a tool until it ends with status 0. Throws ToolError, or the signal's reason when aborted; nothing is left running. */
+export async function runTool(command: string, args: readonly string[], options: RunOptions): Promise<void> {
+  options.signal?.throwIfAborted();
+  const tool = basename(command);
+  // What it reads was recorded from strangers, so it gets none of our addresses and secrets.
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: strangerEnvironment() });
+  const lastLines: string[] = [];
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    lastLines.push(line.slice(0, keptLineLength));
+    if (lastLines.length > keptLines) lastLines.shift();
+  });
+  // Read even when nobody listens: a full pipe would stop the tool.
+  createInterface({ input: child.stdout }).on('line', (line) => options.onLine?.(line));
+
+  let tooSlow = false;
+  const kill = () => child.kill('SIGKILL');
+  const limit = setTimeout(() => {
+    tooSlow = true;
+    kill();
+  }, options.timeLimitMs);
+  const beat = setInterval(() => options.onBeat?.(), beatMs);
+  options.signal?.addEventListener('abort', kill, { once: true });
+  try {
+    const end = await new Promise<{ code: number | null; signal: string | null; error?: Error }>((resolve) => {
+      child.once('error', (error) => resolve({ code: null, signal: null, error }));
+      child.once('close', (code, signal) => resolve({ code, signal }));
+    });
+    options.signal?.throwIfAborted();
+    if (end.error) {
+      throw new ToolError(
+        tool,
+        'not-started',
+        `${command} could not be started: ${end.error.message}. Is it installed?`,
+        [],
+      );
+    }
+    if (tooSlow) {
+      const message = `${tool} was not done after ${Math.round(options.timeLimitMs / 1000)} s and was killed.`;
+      throw new ToolError(tool, 'too-slow', message, lastLines);
+    }
+    if (end.code !== 0) {
+      throw new ToolError(
+        tool,
+        'failed',
+        `${tool} ended with ${end.signal ?? `status ${end.code}`}, expected 0.`,
+        lastLines,
+      );
+    }
+  } finally {
+    clearTimeout(limit);
+    clearInterval(beat);
+    options.signal?.removeEventListener('abort', kill);
+  }
+}

@@ -1,0 +1,105 @@
+/** What finalizing a job made, and its copy on disk, which outlives the parts. */
+import { open, readFile, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { PartEnd } from '../../src/jobs/capture.js';
+
+export interface FinalizedPart {
+  incarnation: number;
+  number: number;
+  /** Wall clock of the part's first picture. */
+  startedAt: Date;
+  /** Media in the part, measured from its packets. */
+  durationMs: number;
+  bytes: number;
+  /** HOST_DIED when the host could not say. */
+  endCause: PartEnd;
+  /** Set when the part is in no file of the result; says why. */
+  problem?: string;
+}
+
+export interface FinalizedFile {
+  kind: 'VIDEO' | 'THUMBNAIL' | 'SCREENSHOT' | 'LOG';
+  name: string;
+  storageKey: string;
+  mediaType: string;
+  sizeBytes: number;
+  sha256: Buffer;
+  durationMs?: number;
+  /** Pixels. */
+  width?: number;
+  height?: number;
+  videoCodec?: string;
+  audioCodec?: string;
+}
+
+export interface FinalizedJob {
+  /** Media in the result, all parts together. Zero: nothing was recorded. */
+  recordedMs: number;
+  /** In order of recording. */
+  parts: FinalizedPart[];
+  /** The first VIDEO is the first part's; there are more when the picture's size or the codecs changed on the way. */
+  files: FinalizedFile[];
+}
+
+/** The outcome, and which part files it needs no longer. */
+interface Kept {
+  outcome: FinalizedJob;
+  /** Paths relative to the job's folder. */
+  removable: string[];
+}
+
+const keptFile = 'finalized.json';
+
+/** Writes the outcome beside the parts: whole or not at all. */
+export async function keepOutcome(jobFolder: string, kept: Kept): Promise<void> {
+  const text = JSON.stringify(kept, (_key, value) =>
+    isBuffer(value) ? Buffer.from(value.data).toString('base64') : value,
+  );
+  const draft = join(jobFolder, `${keptFile}.draft`);
+  const handle = await open(draft, 'w');
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(draft, join(jobFolder, keptFile));
+  await syncFolder(jobFolder);
+}
+
+/** The outcome of an earlier run, or null. */
+export async function readOutcome(jobFolder: string): Promise<Kept | null> {
+  let text: string;
+  try {
+    text = await readFile(join(jobFolder, keptFile), 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+  const { outcome, removable } = JSON.parse(text) as Kept;
+  return {
+    outcome: {
+      ...outcome,
+      parts: outcome.parts.map((part) => ({ ...part, startedAt: new Date(part.startedAt) })),
+      files: outcome.files.map((file) => ({
+        ...file,
+        sha256: Buffer.from(file.sha256 as unknown as string, 'base64'),
+      })),
+    },
+    removable,
+  };
+}
+
+/** Makes names in a folder survive a power loss. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function isBuffer(value: unknown): value is { type: 'Buffer'; data: number[] } {
+  return typeof value === 'object' && value !== null && (value as { type?: unknown }).type === 'Buffer';
+}

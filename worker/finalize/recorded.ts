@@ -1,0 +1,101 @@
+/** Finds what a job's recorder hosts left on disk: parts, what the manifest says of them, and what explains a failed page. */
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { hostFiles, type ManifestEntry, type PartEnd } from '../../src/jobs/capture.js';
+
+export interface RecordedPart {
+  incarnation: number;
+  number: number;
+  file: string;
+  bytes: number;
+  /** Wall clock (epoch ms) of media time zero; null when the manifest does not say. */
+  zeroAt: number | null;
+  /** Wall clock (epoch ms) of the last written byte. */
+  lastWrittenAt: number;
+  /** Null: the host died before it could say. */
+  endCause: PartEnd | null;
+}
+
+/** A job's folder as it was found. */
+export interface Recorded {
+  /** In order of recording: by incarnation, then by number. */
+  parts: RecordedPart[];
+  /** Of the latest incarnation that kept one. */
+  screenshot: string | null;
+  consoleLog: string | null;
+}
+
+/**
+ * Reads `<jobFolder>/i<incarnation>/`. The files decide which parts exist: one that the manifest does not name counts, and a
+ * manifest whose last line was torn by a crash is read up to there. A folder that does not exist holds nothing.
+ */
+export async function findRecorded(jobFolder: string): Promise<Recorded> {
+  const found: Recorded = { parts: [], screenshot: null, consoleLog: null };
+  for (const { name, number: incarnation } of await numbered(jobFolder, /^i(\d+)$/)) {
+    const folder = join(jobFolder, name);
+    const entries = await readManifest(join(folder, hostFiles.manifest));
+    for (const { name: file, number } of await numbered(folder, /^p(\d+)\.mkv$/)) {
+      const path = join(folder, file);
+      const { size, mtimeMs } = await stat(path);
+      const about = entries.filter((entry) => entry.type !== 'ended' && entry.part === number);
+      const zero =
+        about.find((entry) => entry.type === 'first-frame') ?? about.find((entry) => entry.type === 'part-started');
+      const end = about.find((entry) => entry.type === 'part-ended');
+      found.parts.push({
+        incarnation,
+        number,
+        file: path,
+        bytes: size,
+        zeroAt: zero?.at ?? null,
+        lastWrittenAt: Math.round(mtimeMs),
+        endCause: end?.cause ?? null,
+      });
+    }
+    found.screenshot = (await ifWritten(join(folder, hostFiles.screenshot))) ?? found.screenshot;
+    found.consoleLog = (await ifWritten(join(folder, hostFiles.console))) ?? found.consoleLog;
+  }
+  return found;
+}
+
+async function readManifest(file: string): Promise<ManifestEntry[]> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+  return text.split('\n').flatMap((line) => {
+    try {
+      return [JSON.parse(line) as ManifestEntry];
+    } catch {
+      // The line that was being written when the host died.
+      return [];
+    }
+  });
+}
+
+async function numbered(folder: string, pattern: RegExp): Promise<{ name: string; number: number }[]> {
+  let names: string[];
+  try {
+    names = await readdir(folder);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+  const matches = names.map((name) => pattern.exec(name)).filter((match) => match !== null);
+  return matches.map((match) => ({ name: match[0], number: Number(match[1]) })).sort((a, b) => a.number - b.number);
+}
+
+async function ifWritten(file: string): Promise<string | null> {
+  try {
+    return (await stat(file)).size > 0 ? file : null;
+  } catch (error) {
+    if (isMissing(error)) return null;
+    throw error;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT';
+}

@@ -1,0 +1,28 @@
+/** Small JSON files that readers always find whole: written aside, then renamed over the old one. */
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { syncFolder } from '../parts/manifest.js';
+
+/** Writes the value; with `durable` it survives a power cut once this returns. */
+export function writeJson(file: string, value: unknown, { durable }: { durable: boolean }): void {
+  const aside = `${file}.${process.pid}.new`;
+  const descriptor = openSync(aside, 'w');
+  try {
+    writeSync(descriptor, JSON.stringify(value));
+    if (durable) fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+  renameSync(aside, file);
+  if (durable) syncFolder(dirname(file));
+}
+
+/** The value, or null when there is no such file. Throws when it is not JSON. */
+export function readJson<T>(file: string): T | null {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as T;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}

@@ -1,0 +1,106 @@
+/** One recorder host, from its spec to its end: sets up everything around the recording and takes everything down again. */
+import { join } from 'node:path';
+import { type HostOutcome, type HostPhase, type HostSpec, type HostStatus, hostFiles } from '../../src/jobs/capture.js';
+import { startEgressProxy } from '../../src/net/egress.js';
+import { findBrowserUser } from '../capture/browser-user.js';
+import { asFailure } from '../capture/capture-error.js';
+import { createScratch } from '../capture/scratch.js';
+import { openManifest } from '../parts/manifest.js';
+import { createPageRecorder } from '../recorders/page.js';
+import { readJson, writeJson } from './atomic-file.js';
+import { listenForCommands } from './command-socket.js';
+import type { EndRequest } from './end-request.js';
+import { watchLease } from './lease-watch.js';
+import { ownIdentity } from './process-identity.js';
+import { supervise } from './supervise.js';
+import { createTotals } from './totals.js';
+
+const statusMs = 500;
+const refusedKept = 20;
+
+/** Records as `spec.json` in the folder says and returns how it ended. Throws when the folder cannot be used. */
+export async function runHost(folder: string, end: EndRequest, note: (text: string) => void): Promise<HostOutcome> {
+  const scratch = createScratch();
+  try {
+    const spec = readJson<HostSpec>(join(folder, hostFiles.spec));
+    if (!spec)
+      throw new Error(`${join(folder, hostFiles.spec)} is missing. The worker writes it before it starts a host.`);
+    const commands = await listenForCommands(scratch.socket, ({ command }) => {
+      note(`command: ${command}`);
+      end.ask({ kind: command === 'stop' ? 'stopped' : 'suspended' });
+    });
+    writeJson(join(folder, hostFiles.identity), { ...ownIdentity(), socket: scratch.socket }, { durable: true });
+
+    const manifest = openManifest(folder);
+    const totals = createTotals();
+    const refused: string[] = [];
+    let phase: HostPhase = 'STARTING';
+    const tell = () => {
+      const status: HostStatus = { phase, at: Date.now(), stats: totals.stats(), refused };
+      try {
+        writeJson(join(folder, hostFiles.status), status, { durable: false });
+      } catch (error) {
+        // A full disk: the encoder meets it too, and the manifest tells the outcome.
+        note(`status not written: ${error}`);
+      }
+    };
+    const telling = setInterval(tell, statusMs);
+    const lease = watchLease(folder, spec.leaseTimeoutMs, () => end.ask({ kind: 'lease-expired' }));
+    tell();
+
+    const outcome = await record().catch((error: unknown): HostOutcome => {
+      note(error instanceof Error ? `${error.stack}` : String(error));
+      return { kind: 'failed', failure: asFailure(error) };
+    });
+    lease.close();
+    commands.close();
+    clearInterval(telling);
+    manifest.append({ type: 'ended', at: Date.now(), outcome });
+    manifest.close();
+    phase = 'ENDED';
+    tell();
+    return outcome;
+
+    async function record(): Promise<HostOutcome> {
+      const setPhase = (next: HostPhase) => {
+        phase = next;
+        tell();
+      };
+      const proxy = await startEgressProxy({
+        policy: (spec as HostSpec).egress,
+        onRefused: (text) => {
+          refused.push(text);
+          refused.splice(0, refused.length - refusedKept);
+        },
+      });
+      try {
+        const user = await findBrowserUser((spec as HostSpec).tools.browserUser);
+        const recorder = createPageRecorder({
+          ...{ source: (spec as HostSpec).source, tools: (spec as HostSpec).tools, user, scratch, folder },
+          ...{ proxyPort: proxy.port, lastRefusal: () => refused.at(-1) ?? null },
+        });
+        try {
+          const { encoderHome } = scratch;
+          return await supervise({
+            spec: spec as HostSpec,
+            folder,
+            encoderHome,
+            recorder,
+            end,
+            manifest,
+            totals,
+            setPhase,
+            note,
+          });
+        } finally {
+          setPhase('STOPPING');
+          await recorder.close();
+        }
+      } finally {
+        await proxy.close();
+      }
+    }
+  } finally {
+    await scratch.remove().catch((error: unknown) => note(`temporary folder not removed: ${error}`));
+  }
+}

@@ -1,0 +1,2 @@
+/** Every workflow the jobs worker knows. */
+export { job } from './job.js';
