@@ -135,8 +135,10 @@ export const Job = builder.prismaNode('Job', {
       select: { reason: true, message: true },
       resolve: failureOf,
     }),
-    progress: t.exposeFloat('progress', {
+    progress: t.float({
       description: 'From 0 to 100, never falling; 100 only when the result is ready.',
+      select: { progress: true, stats: { select: { progress: true } } },
+      resolve: shownProgress,
     }),
     queuePosition: t.int({
       nullable: true,

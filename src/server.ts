@@ -84,8 +84,11 @@ export async function startServer(deps: {
       const closed = once(server, 'close');
       server.close();
       await sockets.dispose();
+      // Connections that fall idle only now, at the end of a stream, would be kept open for the client's next request.
+      const sweep = setInterval(() => server.closeIdleConnections(), 50);
       const impatience = setTimeout(() => server.closeAllConnections(), closingPatienceMs);
       await closed;
+      clearInterval(sweep);
       clearTimeout(impatience);
       await graphql.dispose();
     },

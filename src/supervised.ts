@@ -13,20 +13,22 @@ export function sayReady(): void {
  * `onSuspend` answers the order to put running work aside; the process ends then too.
  */
 export function endWithSupervisor(end: () => Promise<void>, onSuspend?: () => Promise<void>): void {
-  let ending: Promise<void> | undefined;
-  const finish = (first?: () => Promise<void>) => {
-    ending ??= (async () => {
+  let ending = false;
+  const finish = async (first?: () => Promise<void>) => {
+    if (ending) return;
+    ending = true;
+    try {
       await first?.();
       await end();
-    })().then(
-      () => process.exit(0),
-      () => process.exit(1),
-    );
+      process.exit(0);
+    } catch {
+      process.exit(1);
+    }
   };
-  process.on('SIGTERM', () => finish());
-  process.on('SIGINT', () => finish());
-  process.on('disconnect', () => finish());
+  process.on('SIGTERM', () => void finish());
+  process.on('SIGINT', () => void finish());
+  process.on('disconnect', () => void finish());
   process.on('message', (order: Order) => {
-    if (order.type === 'suspend') finish(onSuspend);
+    if (order.type === 'suspend') void finish(onSuspend);
   });
 }

@@ -2,8 +2,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type HostIdentity, hostFiles } from '../src/jobs/capture.js';
+import { isRunning } from '../src/process-identity.js';
 import type { Log } from './log.js';
-import { endProcess, isRunning, sendSignal } from './process-identity.js';
+import { endProcess, sendSignal } from './process-end.js';
 
 /** A host closes its part within 10 s, or its encoder is killed. */
 const closeLimitMs = 15_000;

@@ -1,8 +1,9 @@
 /** Notes the processes of a stack, so that the next one can end those that outlived a killed stack. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { identify, isRunning, type ProcessIdentity } from '../src/process-identity.js';
 import type { Log } from './log.js';
-import { endProcess, identify, isRunning, type ProcessIdentity } from './process-identity.js';
+import { endProcess } from './process-end.js';
 
 type Notes = Record<string, ProcessIdentity>;
 

@@ -18,8 +18,9 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { strangerEnvironment } from '../src/config.js';
+import { identify } from '../src/process-identity.js';
 import { asUser, findPostgresPlace, type PostgresPlace, PostgresUnavailableError } from './postgres-place.js';
-import { endProcess, identify } from './process-identity.js';
+import { endProcess } from './process-end.js';
 import type { ProcessSpec } from './supervisor.js';
 
 const role = 'tapedeck';

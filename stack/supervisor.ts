@@ -3,7 +3,7 @@ import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from './log.js';
-import { sendSignal } from './process-identity.js';
+import { sendSignal } from './process-end.js';
 
 export interface ProcessSpec {
   name: string;

@@ -1,6 +1,6 @@
 /** A small typed client: requests by fetch, subscriptions by graphql-ws. Runs in Node and in browsers. */
 import type { TypedDocumentNode } from '@graphql-typed-document-node/core';
-import { type DocumentNode, print } from 'graphql';
+import { type DocumentNode, type FormattedExecutionResult, print } from 'graphql';
 import { createClient } from 'graphql-ws';
 
 export interface TapedeckOptions {
@@ -29,15 +29,17 @@ export interface Tapedeck {
   /** Carries out a query or mutation. Throws TapedeckError; expected failures are part of the result. */
   request<Result, Variables extends Record<string, unknown>>(
     document: TypedDocumentNode<Result, Variables>,
-    variables: Variables,
+    variables: NoInfer<Variables>,
   ): Promise<Result>;
   /**
-   * Follows a subscription until the service ends it or the loop is left. After a lost connection it goes on by itself;
-   * when `variables` is a function it is asked again then, so that a stream can be resumed from its last cursor.
+   * Follows a subscription until the service ends it or the loop is left. After a lost connection it goes on by itself,
+   * with the variables that `resume` answered for the last result: give the cursor of that, and nothing is missed or
+   * told twice. `resume` is called when a result arrives, which may be long before the loop comes to it.
    */
   subscribe<Result, Variables extends Record<string, unknown>>(
     document: TypedDocumentNode<Result, Variables>,
-    variables: Variables | (() => Variables),
+    variables: NoInfer<Variables>,
+    resume?: (result: Result) => Partial<Variables>,
   ): AsyncIterableIterator<Result>;
   close(): Promise<void>;
 }
@@ -71,31 +73,46 @@ export function createTapedeck({ url, apiKey, webSocket }: TapedeckOptions): Tap
       return data;
     },
 
-    async *subscribe(document, variables) {
-      const current = typeof variables === 'function' ? variables : () => variables;
-      const query = textOf(document);
-      // A getter, so that each reconnection sends the variables of that moment.
-      const payload = {
-        query,
-        get variables() {
-          return current();
+    async *subscribe<Result, Variables extends Record<string, unknown>>(
+      document: TypedDocumentNode<Result, Variables>,
+      variables: NoInfer<Variables>,
+      resume?: (result: Result) => Partial<Variables>,
+    ) {
+      // The same object at every reconnection: what is written into it is sent then.
+      const payload = { query: textOf(document), variables };
+      const results: FormattedExecutionResult<Result, unknown>[] = [];
+      let end: { error?: unknown } | undefined;
+      let awaken = () => {};
+      const leave = sockets.subscribe<Result>(payload, {
+        next(result) {
+          if (result.data && resume) payload.variables = { ...payload.variables, ...resume(result.data) };
+          results.push(result);
+          awaken();
         },
-      };
+        error(error) {
+          end = { error };
+          awaken();
+        },
+        complete() {
+          end ??= {};
+          awaken();
+        },
+      });
       try {
-        for await (const { data, errors } of sockets.iterate<never>(payload)) {
-          if (errors) throw new TapedeckError(errors);
-          if (data) yield data;
+        for (;;) {
+          const result = results.shift();
+          if (result?.errors) throw new TapedeckError(result.errors);
+          if (result?.data) yield result.data;
+          else if (end?.error) throw asTapedeckError(end.error);
+          else if (end) return;
+          else {
+            await new Promise<void>((resolve) => {
+              awaken = resolve;
+            });
+          }
         }
-      } catch (error) {
-        // The protocol delivers errors as a bare list, and refusals as the event that closed the socket.
-        if (Array.isArray(error)) throw new TapedeckError(error);
-        if (isCloseEvent(error)) {
-          const code = error.code === refused ? 'UNAUTHENTICATED' : 'UNAVAILABLE';
-          throw new TapedeckError([
-            { message: `The connection was closed: ${error.reason || error.code}.`, extensions: { code } },
-          ]);
-        }
-        throw error;
+      } finally {
+        leave();
       }
     },
 
@@ -104,6 +121,16 @@ export function createTapedeck({ url, apiKey, webSocket }: TapedeckOptions): Tap
 }
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+/** The protocol delivers errors as a bare list, and refusals as the event that closed the socket. */
+function asTapedeckError(error: unknown): unknown {
+  if (Array.isArray(error)) return new TapedeckError(error);
+  if (!isCloseEvent(error)) return error;
+  const code = error.code === refused ? 'UNAUTHENTICATED' : 'UNAVAILABLE';
+  return new TapedeckError([
+    { message: `The connection was closed: ${error.reason || error.code}.`, extensions: { code } },
+  ]);
+}
 
 function isCloseEvent(error: unknown): error is { code: number; reason: string } {
   return typeof error === 'object' && error !== null && 'code' in error && 'reason' in error;

@@ -10,7 +10,8 @@ export type JobEvent = JobEventsSubscription['jobEvents'];
 export async function* follow(tapedeck: Tapedeck, jobId: string): AsyncGenerator<JobEvent, void, undefined> {
   let after: string | undefined;
   for (;;) {
-    for await (const { jobEvents: event } of tapedeck.subscribe(JobEvents, () => ({ jobId, after }))) {
+    const events = tapedeck.subscribe(JobEvents, { jobId, after }, ({ jobEvents }) => ({ after: jobEvents.cursor }));
+    for await (const { jobEvents: event } of events) {
       after = event.cursor;
       yield event;
       if (event.__typename === 'JobSnapshot' && finalStates.includes(event.job.state)) return;

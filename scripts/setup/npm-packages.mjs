@@ -5,12 +5,23 @@ import { projectRoot } from './machine.mjs';
 import { run, step } from './terminal.mjs';
 
 export async function ensureNpmPackages() {
-  if (!areInstalled()) {
-    await step('npm packages (about half a minute)', () =>
-      run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: projectRoot }),
-    );
-  }
+  if (!areInstalled()) await step('npm packages (about half a minute)', install);
   await ensurePostgresLibraries();
+}
+
+/** What `npm ci` says of packages for other platforms that were not to be had when package-lock.json was written. */
+const unknownPlatformPackage = /^npm error Missing: \S+@ from lock file$/;
+
+async function install() {
+  const npm = (...args) => run('npm', [...args, '--no-audit', '--no-fund', '--loglevel=error'], { cwd: projectRoot });
+  try {
+    await npm('ci');
+  } catch (error) {
+    const complaints = error.message.split('\n').filter((line) => /^npm error (Missing|Invalid): /.test(line));
+    if (complaints.length === 0 || !complaints.every((line) => unknownPlatformPackage.test(line))) throw error;
+    // Not packages that this machine could use: the same versions are installed, without `npm ci` insisting on those.
+    await npm('install', '--no-save');
+  }
 }
 
 /** npm notes what it installed in `node_modules/.package-lock.json`, as its last act. */

@@ -2,6 +2,7 @@
  * What a recorder host and the worker that watches it say to each other. The host writes `host.json`, `status.json` and
  * `manifest.jsonl` and answers on `host.sock`; the worker writes `spec.json` and `lease.json`. All in the incarnation's folder.
  */
+import type { ProcessIdentity } from '../process-identity.js';
 import type { JobFailure } from './reasons.js';
 
 /** File names in `jobs/<jobId>/i<incarnation>/`. */
@@ -55,12 +56,7 @@ export interface HostSpec {
 }
 
 /** Who a host is: pid and start time together name one process for ever. */
-export interface HostIdentity {
-  pid: number;
-  /** Field 22 of /proc/<pid>/stat: clock ticks since boot. */
-  startTicks: string;
-  /** /proc/sys/kernel/random/boot_id */
-  bootId: string;
+export interface HostIdentity extends ProcessIdentity {
   /** Where the host listens for commands: a short path, since socket paths are limited to 107 bytes. */
   socket: string;
 }

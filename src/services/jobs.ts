@@ -4,7 +4,7 @@ import type { Config } from '../config.js';
 import type { Database } from '../db.js';
 import type { Job } from '../generated/prisma/client.js';
 import type { JobInput } from '../jobs/messages.js';
-import { isGranted, isTerminal, type JobRequest, type JobState } from '../jobs/states.js';
+import { isGranted, isTerminal, type JobRequest } from '../jobs/states.js';
 import type { Engine, EngineAnswer } from '../temporal/client.js';
 import { InvalidStateError, NotFoundError, UnavailableError, ValidationError } from './errors.js';
 import { requestIdRule } from './requests.js';

@@ -47,7 +47,10 @@ export function showProgress(seconds: number, out: NodeJS.WriteStream): Progress
   };
 }
 
+const capturing: readonly JobState[] = ['RECORDING', 'RECONNECTING', 'STOPPING'];
+
 function describe(state: JobState | undefined, stats: Stats | undefined, seconds: number): string {
+  if (!state || !capturing.includes(state)) return state ?? '';
   const position = stats ? Math.min(stats.position, seconds) : 0;
   const filled = Math.round((position / seconds) * barWidth);
   const bar = `${'█'.repeat(filled)}${'░'.repeat(barWidth - filled)}`;
@@ -59,5 +62,5 @@ function describe(state: JobState | undefined, stats: Stats | undefined, seconds
         `${(Number(stats.size) / 1e6).toFixed(2)} MB`,
       ]
     : [];
-  return [`${(state ?? '').padEnd(10)} ${bar}`, ...facts].join('  ');
+  return [`${state.padEnd(12)} ${bar}`, ...facts].join('  ');
 }

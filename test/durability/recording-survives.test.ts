@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Config, loadConfig } from '../../src/config.js';
+import { type Config, childEnvironment, loadConfig } from '../../src/config.js';
 import { createDatabase, type Database } from '../../src/db.js';
 import { jobWorkflowId } from '../../src/jobs/messages.js';
 import { reconcile } from '../../src/services/reconciler.js';
@@ -33,12 +33,13 @@ describe('a recording survives', () => {
     url = stack.url;
     kit = createArchiveKit(stack);
     db = createDatabase(stack.databaseUrl);
-    config = loadConfig({
-      ...process.env,
-      DATA_DIR: folder.dataDir,
-      DATABASE_URL: stack.databaseUrl,
-      TEMPORAL_ADDRESS: stack.temporalAddress,
-    });
+    config = loadConfig(
+      childEnvironment({
+        DATA_DIR: folder.dataDir,
+        DATABASE_URL: stack.databaseUrl,
+        TEMPORAL_ADDRESS: stack.temporalAddress,
+      }),
+    );
   }
   async function stop(): Promise<void> {
     await kit.close();

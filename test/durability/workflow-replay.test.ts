@@ -12,7 +12,16 @@ const histories = readdirSync(folder).filter((name) => name.endsWith('.json'));
 
 test('there is a history of every way a job can go', () => {
   const ways = new Set(histories.map((name) => name.replace(/-\d.*$/, '')));
-  for (const way of ['stopped', 'maximum-duration', 'session-ended', 'canceled-in-queue', 'canceled-while-starting', 'failed-page', 'worker-killed', 'resumed']) {
+  for (const way of [
+    'stopped',
+    'maximum-duration',
+    'session-ended',
+    'canceled-in-queue',
+    'canceled-while-starting',
+    'failed-page',
+    'worker-killed',
+    'resumed',
+  ]) {
     expect([...ways]).toContain(way);
   }
 });

@@ -1,5 +1,8 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { readStatus, renewLease, sendCommand, startHost } from '../../worker/host/client.js';
 import { decode, hostOn, livePage, servePages } from '../testkit/host.js';
 
@@ -44,7 +47,10 @@ test('a terminal’s Ctrl-C does not reach it, SIGTERM suspends it with a whole 
 test('records on while its lease is renewed, and ends by itself when nobody renews it', async () => {
   const url = await servePages({ '/': livePage() });
   const host = await hostOn(`${url}/`, { leaseTimeoutMs: 3_000 });
-  const renewing = setInterval(() => renewLease(host.folder, { taskToken: '', attempt: 2, renewedAt: Date.now() }), 500);
+  const renewing = setInterval(
+    () => renewLease(host.folder, { taskToken: '', attempt: 2, renewedAt: Date.now() }),
+    500,
+  );
   await host.recordedFor(4_000);
   clearInterval(renewing);
   expect(await host.outcome()).toEqual({ kind: 'lease-expired' });
@@ -55,7 +61,9 @@ test('records on while its lease is renewed, and ends by itself when nobody rene
 test('refuses a command it does not know, and goes on', async () => {
   const url = await servePages({ '/': livePage() });
   const host = await hostOn(`${url}/`);
-  await expect(sendCommand(host.identity, { command: 'explode' } as never)).rejects.toThrow(/Expected one of: stop, suspend/);
+  await expect(sendCommand(host.identity, { command: 'explode' } as never)).rejects.toThrow(
+    /Expected one of: stop, suspend/,
+  );
   await host.entry('first-frame', 1);
 });
 
@@ -71,5 +79,11 @@ test('a maximum duration counts the gap after a fault', async () => {
 });
 
 test('says why a host could not be started', async () => {
-  await expect(startHost('/proc/nowhere', {} as never, {} as never)).rejects.toThrow(/ENOENT/);
+  const folder = mkdtempSync(join(tmpdir(), 'tapedeck-test-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  vi.stubEnv('TMPDIR', '/dev/null/nowhere');
+  onTestFinished(() => void vi.unstubAllEnvs());
+  await expect(startHost(folder, {} as never, {} as never)).rejects.toThrow(
+    /ended with status 1 before it was ready. See .*host.log/,
+  );
 });

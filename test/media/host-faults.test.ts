@@ -99,7 +99,10 @@ test.runIf(canMount())('says that the disk is full, and keeps the manifest whole
   expect(() => writeFileSync(join(disk, 'filler'), Buffer.alloc(24 * 1_048_576))).toThrow(/ENOSPC/);
   expect(await host.outcome()).toMatchObject({
     kind: 'failed',
-    failure: { reason: 'CAPTURE_FAILED', message: expect.stringMatching(/The disk that holds .* is full\. Free some space/) },
+    failure: {
+      reason: 'CAPTURE_FAILED',
+      message: expect.stringMatching(/The disk that holds .* is full\. Free some space/),
+    },
   });
   expect(await host.entry('part-ended', 1)).toMatchObject({ cause: 'ENCODER_DIED' });
   expect(host.leftovers()).toEqual([]);

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { hostFiles, type HostOutcome } from '../../src/jobs/capture.js';
+import { type HostOutcome, hostFiles } from '../../src/jobs/capture.js';
 import { readStatus } from '../../worker/host/client.js';
 import { decode, type HostSettings, hostOn, livePage, servePages } from '../testkit/host.js';
 
@@ -23,7 +23,8 @@ describe('a page that never gets ready is given up after one reload, with its pi
       '/busy': tag('console.log("about to hang"); for (;;);'),
       '/mute': livePage('<meta name="tapedeck-start" content="signal">'),
       '/closing': tag('window.close()'),
-      '/download': (_, response) => response.writeHead(200, { 'content-disposition': 'attachment; filename=x.bin' }).end('x'),
+      '/download': (_, response) =>
+        response.writeHead(200, { 'content-disposition': 'attachment; filename=x.bin' }).end('x'),
       '/away': (_, response) => response.writeHead(302, { location: 'http://10.1.2.3/' }).end(),
     });
     const host = await hostOn(url + path, { loadTimeoutMs: path === '/missing' ? 20_000 : 2_000 });
@@ -79,7 +80,8 @@ test('a page that closes itself during the recording ends it, and what was recor
 });
 
 test('a console that floods is kept to 1 MB', async () => {
-  const flood = '<script>setInterval(() => { for (let i = 0; i < 200; i += 1) console.log("x".repeat(1900)) }, 20)</script>';
+  const flood =
+    '<script>setInterval(() => { for (let i = 0; i < 200; i += 1) console.log("x".repeat(1900)) }, 20)</script>';
   const url = await servePages({ '/': livePage(flood) });
   const host = await hostOn(`${url}/`, { maxDurationMs: 2_000 });
   expect(await host.outcome()).toEqual({ kind: 'max-duration' });

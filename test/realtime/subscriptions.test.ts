@@ -98,19 +98,17 @@ describe('jobEvents', () => {
       }
     }
     const tapedeck = createTapedeck({ url, apiKey: key, webSocket: Breakable });
-    let after: string | undefined;
     const seen: number[] = [];
-    const events = tapedeck.subscribe(JobEvents, () => ({ jobId: id, after }));
+    const events = tapedeck.subscribe(JobEvents, { jobId: id }, ({ jobEvents }) => ({ after: jobEvents.cursor }));
     const breaks = 3;
     let snapshots = 0;
     while ((seen.at(-1) ?? 0) < 2 + 10 * breaks) {
       const { value } = await events.next();
-      const event = value.jobEvents as { cursor: string; sequence: number; __typename: string };
+      const event = value.jobEvents as { sequence: number; __typename: string };
       if (event.__typename === 'JobSnapshot') {
         snapshots++;
         await happen(db, jobId);
       }
-      after = event.cursor;
       seen.push(event.sequence);
       const round = (event.sequence - 2) / 10;
       if (Number.isInteger(round) && round >= 0 && round < breaks) {

@@ -6,11 +6,15 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { identify, isRunning, type ProcessIdentity } from '../../src/process-identity.js';
 import { isolatedConfig, temporaryDataFolder } from '../../stack/isolated.js';
 import { choosePorts } from '../../stack/ports.js';
 import { openCluster, postgresServer } from '../../stack/postgres.js';
-import { identify, isRunning, type ProcessIdentity, untilGone } from '../../stack/process-identity.js';
+import { untilGone } from '../../stack/process-end.js';
 import { type Stack, startStack } from '../../stack/stack.js';
+
+// Each test starts servers two or three times, which takes ten times as long while others record.
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 120_000 });
 
 let folder: ReturnType<typeof temporaryDataFolder>;
 const stacks: Stack[] = [];

@@ -5,10 +5,13 @@ import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
 import { childEnvironment } from '../../src/config.js';
 
 /** The stand-in for Prisma's schema engine, through the Prisma CLI as users meet it. */
+
+// The Prisma CLI takes 2 s a call on an idle machine, and tests side by side leave it little of a core.
+vi.setConfig({ testTimeout: 180_000 });
 
 const projectRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const admin = new pg.Client({ connectionString: inject('stack').databaseUrl });

@@ -1,7 +1,8 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { childEnvironment } from '../../src/config.js';
+import { identify, isRunning, type ProcessIdentity } from '../../src/process-identity.js';
 import { createLog } from '../../stack/log.js';
-import { identify, isRunning, type ProcessIdentity, untilGone } from '../../stack/process-identity.js';
+import { untilGone } from '../../stack/process-end.js';
 import { type ProcessSpec, type SupervisedProcess, supervise } from '../../stack/supervisor.js';
 
 const running: SupervisedProcess[] = [];

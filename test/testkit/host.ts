@@ -40,7 +40,9 @@ export async function servePages(pages: Record<string, Answer>): Promise<string>
   const server = createServer((request, response) => {
     const page = pages[request.url ?? ''];
     if (typeof page === 'function') return page(request, response);
-    response.writeHead(page === undefined ? 404 : 200, { 'content-type': 'text/html' }).end(page ?? 'There is no such page.');
+    response
+      .writeHead(page === undefined ? 404 : 200, { 'content-type': 'text/html' })
+      .end(page ?? 'There is no such page.');
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => {
@@ -107,15 +109,22 @@ export async function hostOn(url: string, settings: HostSettings = {}): Promise<
     manifest: () => readManifest(folder).entries,
     entry: (type, part) =>
       until(`${type} ${part ?? ''}`, folder, () => {
-        const found = host.manifest().find((entry) => entry.type === type && (part === undefined || ('part' in entry && entry.part === part)));
-        if (!found && !findHost(folder)) throw new Error(`The host ended before ${type} ${part ?? ''}.\n${tale(folder)}`);
+        const found = host
+          .manifest()
+          .find((entry) => entry.type === type && (part === undefined || ('part' in entry && entry.part === part)));
+        if (!found && !findHost(folder))
+          throw new Error(`The host ended before ${type} ${part ?? ''}.\n${tale(folder)}`);
         return found as Extract<ManifestEntry, { type: typeof type }> | undefined;
       }),
     async recordedFor(ms) {
       const part = host.manifest().filter(({ type }) => type === 'part-started').length || 1;
       await host.entry('first-frame', part);
       const before = readStatus(folder)?.stats.positionMs ?? 0;
-      await until(`${ms} ms of media`, folder, () => (readStatus(folder)?.stats.positionMs ?? 0) >= before + ms || undefined);
+      await until(
+        `${ms} ms of media`,
+        folder,
+        () => (readStatus(folder)?.stats.positionMs ?? 0) >= before + ms || undefined,
+      );
     },
     children(program) {
       const found = processes().filter(({ parent, name }) => parent === identity.pid && name === program);
@@ -139,7 +148,9 @@ export async function hostOn(url: string, settings: HostSettings = {}): Promise<
       return entry.outcome;
     },
     leftovers() {
-      const running = processes().filter(({ session, pid }) => sessions.has(session) || commandLine(pid).includes(dirname(identity.socket)));
+      const running = processes().filter(
+        ({ session, pid }) => sessions.has(session) || commandLine(pid).includes(dirname(identity.socket)),
+      );
       const names = running.filter(({ state }) => state !== 'Z').map(({ pid, name }) => `${name} ${pid}`);
       return existsSync(dirname(identity.socket)) ? [...names, dirname(identity.socket)] : names;
     },
@@ -155,8 +166,19 @@ export async function decode(file: string, options: { cutOff?: boolean } = {}) {
   const { stderr } = await run('ffmpeg', ['-v', 'error', '-i', file, '-f', 'null', '-']);
   // A killed encoder may leave a torn last frame.
   if (stderr && !options.cutOff) throw new Error(stderr);
-  const last = await run('ffprobe', ['-v', 'error', '-show_entries', 'packet=pts_time,duration_time', '-of', 'csv=p=0', file]);
-  const ends = last.stdout.trim().split('\n').map((line) => line.split(',').reduce((sum, field) => sum + (Number(field) || 0), 0));
+  const last = await run('ffprobe', [
+    '-v',
+    'error',
+    '-show_entries',
+    'packet=pts_time,duration_time',
+    '-of',
+    'csv=p=0',
+    file,
+  ]);
+  const ends = last.stdout
+    .trim()
+    .split('\n')
+    .map((line) => line.split(',').reduce((sum, field) => sum + (Number(field) || 0), 0));
   const [video, audio] = ['video', 'audio'].map((kind) => streams.find((stream) => stream.codec_type === kind));
   return { video, audio, frames: Number(video?.nb_read_frames), durationMs: Math.max(...ends) * 1000 };
 }
@@ -186,7 +208,15 @@ function processes() {
       try {
         const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
         const [state, parent, , session] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-        return [{ pid: Number(name), name: stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')')), state, parent: Number(parent), session: Number(session) }];
+        return [
+          {
+            pid: Number(name),
+            name: stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')')),
+            state,
+            parent: Number(parent),
+            session: Number(session),
+          },
+        ];
       } catch {
         return [];
       }

@@ -16,13 +16,20 @@ const failDeadlineMs = 5_000;
  */
 export async function failAbandonedAttempts(client: Client, config: Config, log: Logger): Promise<void> {
   for (const { jobId, lease } of openLeases(config)) {
-    const failure = ApplicationFailure.create({ message: 'the worker died', type: 'WorkerDied', nextRetryDelay: '50ms' });
+    const failure = ApplicationFailure.create({
+      message: 'the worker died',
+      type: 'WorkerDied',
+      nextRetryDelay: '50ms',
+    });
     try {
       const token = Buffer.from(lease.taskToken, 'base64');
-      await client.withDeadline(Date.now() + failDeadlineMs, () => client.activity.fail(new Uint8Array(token), failure));
+      await client.withDeadline(Date.now() + failDeadlineMs, () =>
+        client.activity.fail(new Uint8Array(token), failure),
+      );
       log.info({ jobId }, 'took over a recording of the worker before');
     } catch (error) {
-      if (!(error instanceof ActivityNotFoundError)) log.warn({ jobId, err: error }, 'an abandoned attempt could not be ended');
+      if (!(error instanceof ActivityNotFoundError))
+        log.warn({ jobId, err: error }, 'an abandoned attempt could not be ended');
     }
   }
 }

@@ -92,8 +92,15 @@ export function createRecorderActivities(deps: RecorderDeps): RecorderWorkerActi
           },
         ),
       );
-      if (outcome.kind !== 'lost' && outcome.kind !== 'suspended' && outcome.kind !== 'lease-expired')
+      if (outcome.kind === 'failed' && (await mayComeBack(db, jobId, outcome.failure.reason))) {
+        log.warn({ jobId, incarnation, why: outcome.failure.message }, 'the page cannot be loaded again yet');
+        await Promise.race([pause(pageRetryMs), context.cancelled]);
+        incarnation = null;
+        continue;
+      }
+      if (outcome.kind !== 'lost' && outcome.kind !== 'suspended' && outcome.kind !== 'lease-expired') {
         return { outcome };
+      }
       if (suspending) {
         await transitions.transition({ jobId, to: 'RECONNECTING', reason: 'SERVICE_STOPPED' });
         throw suspended();
@@ -105,7 +112,7 @@ export function createRecorderActivities(deps: RecorderDeps): RecorderWorkerActi
         return { outcome: { kind: 'failed', failure: failure('CAPTURE_FAILED', detail) } };
       }
       log.warn({ jobId, incarnation, how: outcome.kind }, 'the recorder host is gone, starting another');
-      clearAfterHost(folder);
+      await clearAfterHost(folder);
       incarnation = null;
     }
   }

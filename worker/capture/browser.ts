@@ -147,7 +147,7 @@ function browserFlags({ width, height, proxyPort, sandbox }: BrowserOptions, pro
       '--disable-hang-monitor',
       '--disable-ipc-flooding-protection',
     ],
-    '--disable-features=Translate,MediaRouter,OptimizationHints,AcceptCHFrame,DialMediaRouteProvider,InterestFeedContentSuggestions',
+    '--disable-features=Translate,MediaRouter,OptimizationHints,AcceptCHFrame,DialMediaRouteProvider,InterestFeedContentSuggestions,WebUIOmniboxPopup,WebUIOmniboxAimPopup,WebUIOmniboxFullPopup,SpareRendererForSitePerProcess',
     // `--test-type` keeps the warning about the missing sandbox off the picture.
     ...(sandbox ? [] : ['--no-sandbox', '--test-type']),
     `--user-data-dir=${profile}`,

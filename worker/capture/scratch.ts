@@ -1,5 +1,5 @@
 /** The temporary folder of one recorder host: what strangers' processes write, and the command socket. */
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
@@ -59,7 +59,21 @@ export function createScratch(): Scratch {
 /** Removes the temporary folder that holds this socket: what a host leaves behind when it is killed. Does nothing when it is gone. */
 export async function removeScratchOf(socket: string): Promise<void> {
   const folder = dirname(socket);
-  if (basename(folder).startsWith(scratchPrefix)) await removeScratch(folder);
+  if (!basename(folder).startsWith(scratchPrefix)) return;
+  // Chromium's services outlive a killed browser by a moment, and would make their folders again.
+  for (let attempt = 1; attempt < removeAttempts && isNamedByProcess(folder); attempt += 1) await sleep(removePauseMs);
+  await removeScratch(folder);
+}
+
+function isNamedByProcess(folder: string): boolean {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return pids.some((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(folder);
+    } catch {
+      return false;
+    }
+  });
 }
 
 /** A browser that is just being killed may still write, so a folder found empty is not empty a moment later. */

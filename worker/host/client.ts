@@ -16,9 +16,9 @@ import {
   type HostStatus,
   hostFiles,
 } from '../../src/jobs/capture.js';
+import { isRunning } from '../../src/process-identity.js';
 import { removeScratchOf } from '../capture/scratch.js';
 import { readJson, writeJson } from './atomic-file.js';
-import { isAlive } from './process-identity.js';
 
 const startLimitMs = 15_000;
 const commandLimitMs = 5_000;
@@ -76,7 +76,7 @@ export async function startHost(folder: string, spec: HostSpec, lease: HostLease
 /** The host of this folder if it still runs, else null. */
 export function findHost(folder: string): HostIdentity | null {
   const identity = readJson<HostIdentity>(join(folder, hostFiles.identity));
-  return identity && isAlive(identity) ? identity : null;
+  return identity && isRunning(identity) ? identity : null;
 }
 
 /** The newest status, null before the first. */
@@ -111,16 +111,16 @@ export function renewLease(folder: string, lease: HostLease): void {
 
 /** Ends a host and everything it started, at once. Its parts stay readable. Does nothing to a process that is not this host. */
 export async function killHost(identity: HostIdentity): Promise<void> {
-  if (isAlive(identity)) killGroup(identity.pid);
+  if (isRunning(identity)) killGroup(identity.pid);
   const startedAt = performance.now();
-  while (isAlive(identity) && performance.now() - startedAt < killLimitMs) await sleep(pollMs);
+  while (isRunning(identity) && performance.now() - startedAt < killLimitMs) await sleep(pollMs);
   await removeScratchOf(identity.socket);
 }
 
 /** Removes the temporary files of a host that was killed. Does nothing while it lives, or when it ended in good order. */
 export async function clearAfterHost(folder: string): Promise<void> {
   const identity = readJson<HostIdentity>(join(folder, hostFiles.identity));
-  if (identity && !isAlive(identity)) await removeScratchOf(identity.socket);
+  if (identity && !isRunning(identity)) await removeScratchOf(identity.socket);
 }
 
 function killGroup(pid: number): void {

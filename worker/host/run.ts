@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { type HostOutcome, type HostPhase, type HostSpec, type HostStatus, hostFiles } from '../../src/jobs/capture.js';
 import { startEgressProxy } from '../../src/net/egress.js';
+import { identify, type ProcessIdentity } from '../../src/process-identity.js';
 import { findBrowserUser } from '../capture/browser-user.js';
 import { asFailure } from '../capture/capture-error.js';
 import { createScratch } from '../capture/scratch.js';
@@ -11,7 +12,6 @@ import { readJson, writeJson } from './atomic-file.js';
 import { listenForCommands } from './command-socket.js';
 import type { EndRequest } from './end-request.js';
 import { watchLease } from './lease-watch.js';
-import { ownIdentity } from './process-identity.js';
 import { supervise } from './supervise.js';
 import { createTotals } from './totals.js';
 
@@ -29,7 +29,11 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
       note(`command: ${command}`);
       end.ask({ kind: command === 'stop' ? 'stopped' : 'suspended' });
     });
-    writeJson(join(folder, hostFiles.identity), { ...ownIdentity(), socket: scratch.socket }, { durable: true });
+    writeJson(
+      join(folder, hostFiles.identity),
+      { ...(identify(process.pid) as ProcessIdentity), socket: scratch.socket },
+      { durable: true },
+    );
 
     const manifest = openManifest(folder);
     const totals = createTotals();

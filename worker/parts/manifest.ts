@@ -1,5 +1,15 @@
 /** The manifest of one incarnation: which media exists, written by its host line by line, each on disk before the next step. */
-import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { hostFiles, type ManifestEntry } from '../../src/jobs/capture.js';
 
