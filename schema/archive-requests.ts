@@ -98,7 +98,7 @@ builder.mutationField('stopArchive', (t) =>
     type: StopArchivePayload,
     description: 'Ends a recording and keeps what was recorded. Answers once that is accepted; the file follows.',
     args: { input: t.arg({ type: StopArchiveInput, description: 'What to stop.' }) },
-    errors: { types: [ValidationError, NotFoundError, InvalidStateError, UnavailableError] },
+    errors: { types: [ValidationError, NotFoundError, InvalidStateError, ConflictError, UnavailableError] },
     resolve: (_root, { input }, { services, viewer }) =>
       services.jobs.stop(uuidFrom(input.archiveId, ['Archive'], 'archive'), viewer, input.requestId ?? undefined),
   }),

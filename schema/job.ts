@@ -5,7 +5,13 @@ import type { PartEnd } from '../src/jobs/capture.js';
 import { type Gap, gapsBetween, type PartTimes } from '../src/jobs/gaps.js';
 import { shownProgress } from '../src/jobs/progress.js';
 import { type FailureActor, type JobReason, reasons } from '../src/jobs/reasons.js';
-import { InvalidStateError, NotFoundError, UnavailableError, ValidationError } from '../src/services/errors.js';
+import {
+  ConflictError,
+  InvalidStateError,
+  NotFoundError,
+  UnavailableError,
+  ValidationError,
+} from '../src/services/errors.js';
 import { builder } from './builder.js';
 import { FileConnection } from './file.js';
 import { decodeId, jobUuidFrom } from './ids.js';
@@ -251,7 +257,7 @@ builder.mutationField('cancelJob', (t) =>
     type: CancelJobPayload,
     description: 'Gives up a job that has not begun to record. Nothing of it is kept.',
     args: { input: t.arg({ type: CancelJobInput, description: 'What to cancel.' }) },
-    errors: { types: [ValidationError, NotFoundError, InvalidStateError, UnavailableError] },
+    errors: { types: [ValidationError, NotFoundError, InvalidStateError, ConflictError, UnavailableError] },
     resolve: (_root, { input }, { services, viewer }) =>
       services.jobs.cancel(jobUuidFrom(input.jobId), viewer, input.requestId ?? undefined),
   }),

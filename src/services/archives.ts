@@ -13,7 +13,7 @@ import type { Engine } from '../temporal/client.js';
 import { ValidationError } from './errors.js';
 import { jobInput } from './jobs.js';
 import type { UrlCheck } from './page-urls.js';
-import { claimRequest, plainText, requestIdRule } from './requests.js';
+import { keepResult, plainText, requestIdRule } from './requests.js';
 import { visibleJobs } from './visibility.js';
 
 /** Even, because the video format halves the picture for colour. */
@@ -96,16 +96,10 @@ export function createArchives(deps: { db: Database; wake: Wake; config: Config;
       };
       const started = await db.$transaction(async (transaction) => {
         if (requestId) {
-          const claim = {
-            projectId,
-            operation: 'startArchive',
-            requestId,
-            payload: { ...input, url },
-            resultId: jobId,
-          };
-          const earlier = await claimRequest(transaction, claim);
-          if (earlier) {
-            const job = await transaction.job.findUniqueOrThrow({ where: { id: earlier } });
+          const claim = { projectId, operation: 'startArchive', requestId, payload: { ...input, url } };
+          const { resultId } = await keepResult(transaction, claim, { resultId: jobId, sequence: 1 });
+          if (resultId !== jobId) {
+            const job = await transaction.job.findUniqueOrThrow({ where: { id: resultId } });
             return { job, accessToken: null };
           }
         }
@@ -137,11 +131,11 @@ export function createArchives(deps: { db: Database; wake: Wake; config: Config;
       const { job, accessToken } = started;
       if (accessToken) {
         wake(eventsChannel);
-        // The row is its own outbox: should this fail, the reconciler starts the workflow within a minute.
-        await engine.startJob(jobInput(job, config)).catch(() => {});
+        // The row is its own outbox: nobody waits for the engine, and should this fail, the reconciler starts the workflow.
+        void engine.startJob(jobInput(job, config)).catch(() => {});
         wake(placementChannel);
       }
-      return { archiveId: job.id, accessToken, sequence: job.eventSequence };
+      return { archiveId: job.id, accessToken, sequence: 1 };
     },
 
     find: (query: object, id: string, viewer: Viewer): Promise<Archive | null> =>

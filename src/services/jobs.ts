@@ -7,7 +7,7 @@ import type { JobInput } from '../jobs/messages.js';
 import { isGranted, isTerminal, type JobRequest } from '../jobs/states.js';
 import type { Engine, EngineAnswer } from '../temporal/client.js';
 import { InvalidStateError, NotFoundError, UnavailableError, ValidationError } from './errors.js';
-import { requestIdRule } from './requests.js';
+import { earlierResult, keepResult, requestIdRule } from './requests.js';
 import { visibleJobs } from './visibility.js';
 
 /** The arguments of a job's workflow. */
@@ -30,21 +30,34 @@ export function createJobs({ db, engine }: { db: Database; engine: Engine }) {
   const refusal = (request: JobRequest, state: string) =>
     new InvalidStateError(state, `The job is ${state.toLowerCase()}. ${refusals[request]}`);
 
-  /** The row's state is what the client was shown, so it is asked first; the workflow's answer decides races. */
+  /**
+   * The row's state is what the client was shown, so it is asked first; the workflow's answer decides races. Sent again
+   * with the same id, a granted request answers as it did the first time, whatever the job has come to since.
+   */
   async function request(
     kind: JobRequest,
     jobId: string,
     viewer: Viewer,
-    ask: () => Promise<EngineAnswer>,
+    requestId: string | undefined,
+    ask: (updateId: string | undefined) => Promise<EngineAnswer>,
   ): Promise<JobAnswer> {
+    checkRequestId(requestId);
     const job = await db.job.findFirst({
       where: { ...visibleJobs(viewer), AND: { id: jobId } },
       select: { state: true },
     });
     if (!job) throw new NotFoundError('There is no such job.');
+    const named =
+      requestId === undefined ? null : { projectId: viewer.projectId, operation: kind, requestId, payload: { jobId } };
+    const earlier = named && (await earlierResult(db, named));
+    if (earlier) return { jobId, sequence: earlier.sequence };
     if (!isGranted(kind, job.state)) throw refusal(kind, job.state);
-    const answer = await ask();
-    if (answer.kind === 'granted') return { jobId, sequence: answer.sequence };
+    const answer = await ask(named ? `${kind}:${requestId}` : undefined);
+    if (answer.kind === 'granted') {
+      const { sequence } = answer;
+      if (named) await keepResult(db, named, { resultId: jobId, sequence });
+      return { jobId, sequence };
+    }
     if (answer.kind === 'refused') throw refusal(kind, answer.state);
     const now = await db.job.findUniqueOrThrow({ where: { id: jobId }, select: { state: true } });
     if (isTerminal(now.state)) throw refusal(kind, now.state);
@@ -53,26 +66,14 @@ export function createJobs({ db, engine }: { db: Database; engine: Engine }) {
     );
   }
 
-  /** A client's own request id is only its own: made unique to this operation and job. */
-  function updateId(kind: JobRequest, requestId: string | undefined): string | undefined {
-    if (requestId === undefined) return undefined;
-    const parsed = requestIdRule.safeParse(requestId);
-    if (parsed.success) return `${kind}:${requestId}`;
-    throw new ValidationError(parsed.error.issues.map(({ message }) => ({ field: 'requestId', message })));
-  }
-
   return {
-    /** Ends a recording, keeping it. Throws ValidationError, NotFoundError, InvalidStateError, UnavailableError. */
-    async stop(jobId: string, viewer: Viewer, requestId?: string): Promise<JobAnswer> {
-      const id = updateId('stop', requestId);
-      return request('stop', jobId, viewer, () => engine.stopJob(jobId, id));
-    },
+    /** Ends a recording, keeping it. Throws ValidationError, NotFoundError, InvalidStateError, ConflictError, UnavailableError. */
+    stop: (jobId: string, viewer: Viewer, requestId?: string): Promise<JobAnswer> =>
+      request('stop', jobId, viewer, requestId, (updateId) => engine.stopJob(jobId, updateId)),
 
-    /** Gives up a job that has not begun to record. Throws ValidationError, NotFoundError, InvalidStateError, UnavailableError. */
-    async cancel(jobId: string, viewer: Viewer, requestId?: string): Promise<JobAnswer> {
-      const id = updateId('cancel', requestId);
-      return request('cancel', jobId, viewer, () => engine.cancelJob(jobId, id));
-    },
+    /** Gives up a job that has not begun to record, keeping nothing. Throws as `stop` does. */
+    cancel: (jobId: string, viewer: Viewer, requestId?: string): Promise<JobAnswer> =>
+      request('cancel', jobId, viewer, requestId, (updateId) => engine.cancelJob(jobId, updateId)),
 
     find: (query: object, id: string, viewer: Viewer): Promise<Job | null> =>
       db.job.findFirst({ ...query, where: { ...visibleJobs(viewer), AND: { id } } }),
@@ -86,4 +87,10 @@ export function createJobs({ db, engine }: { db: Database; engine: Engine }) {
       return row?.position == null ? null : Number(row.position);
     },
   };
+}
+
+function checkRequestId(requestId: string | undefined): void {
+  const parsed = requestIdRule.optional().safeParse(requestId);
+  if (parsed.success) return;
+  throw new ValidationError(parsed.error.issues.map(({ message }) => ({ field: 'requestId', message })));
 }

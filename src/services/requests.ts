@@ -10,29 +10,51 @@ export const plainText = z.string().regex(/^\P{Cc}*$/u, 'contains control charac
 /** What clients may call a request by. */
 export const requestIdRule = plainText.min(1, 'is empty').max(128, 'is longer than 128 characters');
 
-/**
- * Claims a client's request id within the transaction that carries out the request. Answers the id of the earlier result
- * when the same request was carried out before, else null: go on, the result will be `resultId`.
- * Throws ConflictError when the id was used with another payload. A concurrent twin waits here for the first to commit.
- */
-export async function claimRequest(
-  transaction: Transaction,
-  request: { projectId: string; operation: string; requestId: string; payload: object; resultId: string },
-): Promise<string | null> {
-  const { projectId, operation, requestId, resultId } = request;
-  const payloadSha256 = createHash('sha256').update(JSON.stringify(request.payload)).digest();
-  const { count } = await transaction.request.createMany({
-    data: [{ projectId, operation, requestId, resultId, payloadSha256: new Uint8Array(payloadSha256) }],
-    skipDuplicates: true,
-  });
-  if (count === 1) return null;
-  const earlier = await transaction.request.findUniqueOrThrow({
+/** A client's request: what it is called, and what it asks for. */
+export interface ClientRequest {
+  projectId: string;
+  operation: string;
+  requestId: string;
+  payload: object;
+}
+
+/** What a request brought about: a job, and the number of its event. */
+export interface RequestResult {
+  resultId: string;
+  sequence: number;
+}
+
+/** The result of the same request made before, or null. Throws ConflictError when its id was used with another payload. */
+export async function earlierResult(database: Transaction, request: ClientRequest): Promise<RequestResult | null> {
+  const { projectId, operation, requestId } = request;
+  const earlier = await database.request.findUnique({
     where: { projectId_operation_requestId: { projectId, operation, requestId } },
   });
-  if (!payloadSha256.equals(earlier.payloadSha256)) {
+  if (!earlier) return null;
+  if (!fingerprint(request).equals(earlier.payloadSha256)) {
     throw new ConflictError(
       `The request id "${requestId}" was used before with other input. Choose a new one for a new request.`,
     );
   }
-  return earlier.resultId;
+  return earlier;
 }
+
+/**
+ * Keeps the result of a request, and answers it; answers the earlier one when the same request had one. Within the
+ * transaction that carries out the request, a concurrent twin waits here for the first to commit. Throws ConflictError.
+ */
+export async function keepResult(
+  transaction: Transaction,
+  request: ClientRequest,
+  result: RequestResult,
+): Promise<RequestResult> {
+  const { projectId, operation, requestId } = request;
+  await transaction.request.createMany({
+    data: [{ projectId, operation, requestId, ...result, payloadSha256: new Uint8Array(fingerprint(request)) }],
+    skipDuplicates: true,
+  });
+  return (await earlierResult(transaction, request)) ?? result;
+}
+
+const fingerprint = ({ payload }: ClientRequest): Buffer =>
+  createHash('sha256').update(JSON.stringify(payload)).digest();

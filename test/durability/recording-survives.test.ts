@@ -79,8 +79,12 @@ describe('a recording survives', () => {
     const ffmpeg = execFileSync('pgrep', ['-P', String(hostOf(archive)), '-x', 'ffmpeg'], { encoding: 'utf8' });
     process.kill(Number(ffmpeg), 'SIGKILL');
     await archive.recordedFor(7_000);
-    expect(await archive.stop()).toBe('STOPPED');
+    expect(await archive.cancel()).toBe('INVALID_STATE');
+    expect(await archive.stop('once')).toBe('STOPPED');
+    expect(await archive.stop()).toBe('INVALID_STATE');
     const result = await archive.until('COMPLETE');
+    // The same request again: its first answer, not a complaint that the job has ended.
+    expect(await archive.stop('once')).toBe('COMPLETE');
     const file = await archive.download(folder.dataDir);
     await expectPlayable(file, { width: 640, height: 480, durationMs: (result.duration as number) * 1000 });
     expect(result.reason).toBe('USER_INITIATED');

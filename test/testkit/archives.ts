@@ -23,7 +23,8 @@ export interface TestArchive {
   until(...states: JobState[]): Promise<ArchiveFacts>;
   /** Waits until so much media has been recorded, all parts together. */
   recordedFor(ms: number): Promise<void>;
-  stop(): Promise<string>;
+  /** Answers the archive's status, or the code of the error. */
+  stop(requestId?: string): Promise<string>;
   cancel(): Promise<string>;
   /** Follows the job from its first event to its end. */
   events(): Promise<JobEvent[]>;
@@ -64,8 +65,8 @@ export function createArchiveKit({ url, apiKey }: { url: string; apiKey: string 
           await sleep(pollMs);
         }
       },
-      async stop() {
-        const { stopArchive } = await tapedeck.request(StopArchive, { input: { archiveId: id } });
+      async stop(requestId) {
+        const { stopArchive } = await tapedeck.request(StopArchive, { input: { archiveId: id, requestId } });
         return stopArchive.__typename === 'StopArchivePayload' ? stopArchive.archive.status : stopArchive.code;
       },
       async cancel() {

@@ -159,6 +159,7 @@ CREATE TABLE "request" (
     "request_id" TEXT NOT NULL,
     "payload_sha256" BYTEA NOT NULL,
     "result_id" UUID NOT NULL,
+    "sequence" INTEGER NOT NULL,
     "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
     CONSTRAINT "request_pkey" PRIMARY KEY ("project_id","operation","request_id")
