@@ -176,7 +176,7 @@ export const Archive = builder.prismaNode('Archive', {
       authScopes: { mayUse: 'Archive.thumbnailUrl' },
       nullable: true,
       description:
-        'A signed URL of a picture from the middle of the video, for a limited time. Null until it is ready.',
+        'A signed URL of a picture from about a tenth into the video, for a limited time. Null until it is ready.',
       select: { job: { select: { files: ownFiles } } },
       resolve: ({ job }, _args, { services }) => {
         const file = job.files.find(({ kind }) => kind === 'THUMBNAIL');

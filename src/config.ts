@@ -1,5 +1,5 @@
 /** The settings of every process. The only file that reads the environment; `.env.example` lists the same names. */
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ import { z } from 'zod';
 const projectRoot = dirname(dirname(fileURLToPath(import.meta.url)));
 
 const port = z.coerce.number().int().min(0).max(65535);
-const seconds = (fallback: number) => z.coerce.number().int().min(1).default(fallback);
+const seconds = (fallback: number, most: number) => z.coerce.number().int().min(1).max(most).default(fallback);
 const list = z
   .string()
   .transform((text) => text.split(',').map((item) => item.trim()))
@@ -47,9 +47,10 @@ export const settings = z.object({
 
   ALLOWED_NETWORKS: list.optional(),
 
-  QUEUE_TIMEOUT_SECONDS: seconds(1800),
-  PAGE_LOAD_TIMEOUT_SECONDS: seconds(30),
-  DOWNLOAD_URL_SECONDS: seconds(3600),
+  QUEUE_TIMEOUT_SECONDS: seconds(1800, 604_800),
+  // Two loads and a browser launch must fit into the 180 s that a job may be starting.
+  PAGE_LOAD_TIMEOUT_SECONDS: seconds(30, 60),
+  DOWNLOAD_URL_SECONDS: seconds(3600, 604_800),
 });
 
 export type Config = ReturnType<typeof loadConfig>;
@@ -140,6 +141,8 @@ export function strangerEnvironment(extra: Record<string, string> = {}): NodeJS.
 export function dataFolder(config: Config, ...names: string[]): string {
   const folder = join(config.dataDir, ...names);
   mkdirSync(folder, { recursive: true });
+  // Recordings are nobody else's to read, least of all the browser's user; the data directory itself must let Postgres' user pass.
+  if (names.length > 0) chmodSync(folder, 0o700);
   return folder;
 }
 

@@ -69,7 +69,10 @@ export async function startServer(deps: {
     response.setHeader('X-Request-Id', requestId);
     response.setHeader('X-Content-Type-Options', 'nosniff');
     route(request, response, requestId).catch((error: unknown) => {
-      log.error({ err: error, requestId, path: request.url?.slice(0, 200) }, 'a request failed unexpectedly');
+      log.error(
+        { err: error, requestId, path: request.url?.split('?', 1)[0]?.slice(0, 200) },
+        'a request failed unexpectedly',
+      );
       if (response.headersSent) response.destroy();
       else sendJson(request, response, 500, { status: 'unexpected error', requestId });
     });

@@ -55,7 +55,7 @@ async function demo(): Promise<void> {
     console.log(`The service is ready after ${((Date.now() - startedAt) / 1000).toFixed(1)} s.`);
     console.log(`Recording ${options.url ?? `${stack.url}/demo`} for ${options.seconds} s.`);
     const progress = showProgress(options.seconds, process.stdout);
-    const { file, bytes, sha256 } = await record(stack.url, stack.apiKey, options, progress).finally(() =>
+    const { file, bytes, sha256, early } = await record(stack.url, stack.apiKey, options, progress).finally(() =>
       progress.end(),
     );
     const { format, durationMs, video, audio } = await probe(file, { ffprobe: config.recorder.ffprobe });
@@ -69,7 +69,8 @@ async function demo(): Promise<void> {
   size       ${bytes} bytes
   sha256     ${sha256}
 `);
-    if (durationMs < options.seconds * 1000 - shortfallMs) {
+    if (early) console.log(`  ${early}\n`);
+    else if (durationMs < options.seconds * 1000 - shortfallMs) {
       console.log(
         `  This machine was too busy to record all ${options.seconds} s. Close what else runs and try again.\n`,
       );

@@ -9,6 +9,7 @@ export function isolatedConfig(dataDir: string): Config {
   const config = loadConfig();
   return {
     ...config,
+    development: true,
     dataDir,
     host: '127.0.0.1',
     port: 0,

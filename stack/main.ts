@@ -1,7 +1,7 @@
 /** `npm start`: runs the service until Ctrl-C. */
 import { loadConfig } from '../src/config.js';
 import { onInterrupt } from './interrupt.js';
-import { startStack } from './stack.js';
+import { type Stack, startStack } from './stack.js';
 
 const print = (line: string) => console.log(line);
 
@@ -29,16 +29,20 @@ Tapedeck is running.
 
   GraphQL, GraphiQL   ${stack.url}/graphql
   Demo page           ${stack.url}/demo
-${stack.temporalUiUrl ? `  Temporal            ${stack.temporalUiUrl}\n` : ''}  API key             ${stack.apiKey || '(create one with createApiKey)'}
+${stack.temporalUiUrl ? `  Temporal            ${stack.temporalUiUrl}\n` : ''}  API key             ${stack.apiKey || '(make the first one with: npm run key -- NAME)'}
 
-Try it:
-
-  curl -s ${stack.url}/graphql -H 'content-type: application/json' -H 'authorization: Bearer ${stack.apiKey}' \\
-    -d '{"query":"mutation { startArchive(input: {url: \\"${stack.url}/demo\\", maxDuration: 10}) { __typename } }"}'
-
-Ctrl-C stops everything.
+${stack.apiKey ? tryIt(stack) : ''}Ctrl-C stops everything.
 `);
 } catch (error) {
   console.error(`\n${error instanceof Error ? error.message : error}`);
   process.exitCode = 1;
+}
+
+function tryIt({ url, apiKey }: Stack): string {
+  return `Try it:
+
+  curl -s ${url}/graphql -H 'content-type: application/json' -H 'authorization: Bearer ${apiKey}' \\
+    -d '{"query":"mutation { startArchive(input: {url: \\"${url}/demo\\", maxDuration: 10}) { __typename } }"}'
+
+`;
 }

@@ -25,6 +25,7 @@ import type { ProcessSpec } from './supervisor.js';
 
 const role = 'tapedeck';
 const database = 'tapedeck';
+const passwordFileName = 'postgres-password';
 const readyPollMs = 50;
 /** A fast shutdown writes a checkpoint; after this long Postgres is told to leave without one, and recovers at its start. */
 const shutdownMs = 15_000;
@@ -46,9 +47,18 @@ export async function openCluster(dataDir: string): Promise<Cluster> {
   return { ...place, password };
 }
 
+/** The address of the embedded database that another process runs on this data folder; null when there is none. */
+export function embeddedDatabaseUrl(dataDir: string, port: number): string | null {
+  const passwordFile = join(dataDir, passwordFileName);
+  return existsSync(passwordFile) ? addressOf(readFileSync(passwordFile, 'utf8').trim(), port) : null;
+}
+
+const addressOf = (password: string, port: number): string =>
+  `postgres://${role}:${password}@127.0.0.1:${port}/${database}`;
+
 /** The server of a cluster and the address of our database in it, which exists once the server is ready. */
 export function postgresServer(cluster: Cluster, port: number): { url: string; spec: ProcessSpec } {
-  const url = `postgres://${role}:${cluster.password}@127.0.0.1:${port}/${database}`;
+  const url = addressOf(cluster.password, port);
   const settings = {
     listen_addresses: '127.0.0.1',
     port,
@@ -86,7 +96,7 @@ export function postgresServer(cluster: Cluster, port: number): { url: string; s
 
 /** Answers the role's password. */
 async function ensureCluster(dataDir: string, place: PostgresPlace): Promise<string> {
-  const passwordFile = join(dataDir, 'postgres-password');
+  const passwordFile = join(dataDir, passwordFileName);
   if (existsSync(join(place.data, 'PG_VERSION'))) {
     if (!existsSync(passwordFile)) {
       throw new PostgresUnavailableError(

@@ -108,6 +108,7 @@ export async function startStack({ config, log: sink, services = serviceNames, s
 
     const url = config.port === 0 ? `http://${urlHost(config.host)}:${ports.PORT}` : config.publicUrl;
     const env = childEnvironment({
+      NODE_ENV: config.development ? 'development' : 'production',
       DATA_DIR: dataDir,
       HOST: config.host,
       PUBLIC_URL: url,

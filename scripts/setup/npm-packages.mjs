@@ -13,14 +13,15 @@ export async function ensureNpmPackages() {
 const unknownPlatformPackage = /^npm error Missing: \S+@ from lock file$/;
 
 async function install() {
+  // Code is generated at set-up, in production too, with tools that are development dependencies.
   const npm = (...args) => run('npm', [...args, '--no-audit', '--no-fund', '--loglevel=error'], { cwd: projectRoot });
   try {
-    await npm('ci');
+    await npm('ci', '--include=dev');
   } catch (error) {
     const complaints = error.message.split('\n').filter((line) => /^npm error (Missing|Invalid): /.test(line));
     if (complaints.length === 0 || !complaints.every((line) => unknownPlatformPackage.test(line))) throw error;
     // Not packages that this machine could use: the same versions are installed, without `npm ci` insisting on those.
-    await npm('install', '--no-save');
+    await npm('install', '--no-save', '--include=dev');
   }
 }
 

@@ -56,7 +56,11 @@ export async function ensureSystemPackages() {
       return run(command, rest, { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
     };
     await apt('update');
-    await apt(...installArgs);
+    await apt(...installArgs).catch((error) => {
+      throw new SetupError(
+        `${error.message}\n\nWhere there is no package chromium (on Ubuntu it is a snap), install Google Chrome and the other packages yourself and set CHROMIUM_PATH=google-chrome-stable.`,
+      );
+    });
   });
   const still = missingPrograms();
   if (still.length > 0) {

@@ -91,10 +91,13 @@ async function download() {
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
-  }).catch((error) => {
-    process.stdout.write(`  ${error.message}\n`);
-    return undefined;
-  });
+  }).catch(sayAndGoOn);
+}
+
+/** The next way may work; when none does, the advice follows. */
+function sayAndGoOn(error) {
+  process.stdout.write(`  ${error.message}\n`);
+  return undefined;
 }
 
 /** Built from source through the Go module proxy; undefined without a Go that can. */
@@ -111,7 +114,7 @@ async function build() {
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
-  });
+  }).catch(sayAndGoOn);
 }
 
 function cacheWorkFolder() {

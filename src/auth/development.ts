@@ -18,13 +18,19 @@ export async function ensureDevelopmentKey(db: Database, config: Config): Promis
   if (!config.development) return null;
   await mkdir(config.dataDir, { recursive: true });
   const file = join(config.dataDir, 'development-key');
-  await db.project.createMany({ data: [{ id: developmentProjectId, name: 'default' }], skipDuplicates: true });
+  await ensureDefaultProject(db);
   const kept = (await readKey(file)) ?? (await writeFirst(file));
   if (await register(db, kept)) return kept;
   const fresh = createApiKeyToken().token;
   await writeAtOnce(file, fresh, rename);
   await register(db, fresh);
   return fresh;
+}
+
+/** The project that exists without anyone having made it; answers its id. */
+export async function ensureDefaultProject(db: Database): Promise<string> {
+  await db.project.createMany({ data: [{ id: developmentProjectId, name: 'default' }], skipDuplicates: true });
+  return developmentProjectId;
 }
 
 /** Makes the database know the key; false if it knows it as revoked, or knows another by its prefix. */

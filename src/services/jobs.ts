@@ -48,7 +48,15 @@ export function createJobs({ db, engine }: { db: Database; engine: Engine }) {
     });
     if (!job) throw new NotFoundError('There is no such job.');
     const named =
-      requestId === undefined ? null : { projectId: viewer.projectId, operation: kind, requestId, payload: { jobId } };
+      requestId === undefined
+        ? null
+        : {
+            projectId: viewer.projectId,
+            // The holder of a job's token must not use up the project's own request ids.
+            operation: viewer.kind === 'job' ? `${kind}:${viewer.jobId}` : kind,
+            requestId,
+            payload: { jobId },
+          };
     const earlier = named && (await earlierResult(db, named));
     if (earlier) return { jobId, sequence: earlier.sequence };
     if (!isGranted(kind, job.state)) throw refusal(kind, job.state);

@@ -1,5 +1,6 @@
 /** The command line of `npm run demo`. */
-import { resolve } from 'node:path';
+import { statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
 export interface DemoOptions {
@@ -43,12 +44,17 @@ export function parseDemoOptions(args: string[]): DemoOptions {
     if (!size) throw new Error(`--size is ${values.size}, expected something like 1280x720.`);
     if (!/^\d+$/.test(values.seconds)) throw new Error(`--seconds is ${values.seconds}, expected a whole number.`);
     const { url, json } = values;
+    const out = resolve(values.out);
+    if (!statSync(dirname(out), { throwIfNoEntry: false })?.isDirectory())
+      throw new Error(`There is no folder ${dirname(out)}.`);
+    if (statSync(out, { throwIfNoEntry: false })?.isDirectory())
+      throw new Error(`--out is the folder ${out}, expected a file.`);
     return {
       seconds: Number(values.seconds),
       url,
       width: Number(size[1]),
       height: Number(size[2]),
-      out: resolve(values.out),
+      out,
       json,
     };
   } catch (error) {

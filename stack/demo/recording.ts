@@ -20,6 +20,8 @@ export interface Recording {
   bytes: number;
   /** Hexadecimal; the same that the API told. */
   sha256: string;
+  /** Why it ended before its time; null when it did not. */
+  early: string | null;
 }
 
 /** Records for `seconds`, then downloads to `out`. Throws RecordingFailedError. */
@@ -39,10 +41,13 @@ export async function record(
     await Promise.all([showStates(tapedeck, id, progress), showStats(tapedeck, id, progress)]);
 
     const { archive } = await tapedeck.request(Archive, { id });
-    if (archive?.state !== 'COMPLETE' || !archive.downloadUrl) {
+    // A PARTIAL archive has a file too, and the file is what was asked for.
+    if (!archive?.downloadUrl) {
       throw new RecordingFailedError(archive?.message ?? `The recording ended as ${archive?.state}.`);
     }
-    return await download(archive.downloadUrl, options.out, archive.sha256sum);
+    const file = await download(archive.downloadUrl, options.out, archive.sha256sum);
+    const early = archive.reason === 'MAXIMUM_DURATION' ? null : archive.message;
+    return { ...file, early };
   } finally {
     await tapedeck.close();
   }
@@ -59,7 +64,11 @@ async function showStats(tapedeck: Tapedeck, jobId: string, progress: Progress):
 }
 
 /** Under another name until it is whole and its hash is right. */
-async function download(url: string, file: string, sha256sum: string | null | undefined): Promise<Recording> {
+async function download(
+  url: string,
+  file: string,
+  sha256sum: string | null | undefined,
+): Promise<Omit<Recording, 'early'>> {
   const unfinished = `${file}.part`;
   try {
     const response = await fetch(url);

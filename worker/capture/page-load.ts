@@ -63,9 +63,9 @@ function documentError(document: MainDocument, refusal: string | null): CaptureE
   // A refused tunnel shows as this error and nothing else.
   if (document.error === 'net::ERR_TUNNEL_CONNECTION_FAILED' && refusal)
     return new CaptureError('URL_REFUSED', refusal);
-  if (document.error) return new CaptureError('PAGE_UNREACHABLE', `${document.error} at ${document.url}`);
+  if (document.error) return new CaptureError('PAGE_UNREACHABLE', `${document.error} at ${shownUrl(document.url)}`);
   if (document.status !== null && document.status >= 400) {
-    return new CaptureError('PAGE_HTTP_ERROR', `Status ${document.status} at ${document.url}`);
+    return new CaptureError('PAGE_HTTP_ERROR', `Status ${document.status} at ${shownUrl(document.url)}`);
   }
   return null;
 }
@@ -76,7 +76,14 @@ function explain(error: unknown, document: MainDocument, source: PageSource, ref
   if (error instanceof TimeLimitError) {
     const seconds = source.loadTimeoutMs / 1000;
     const state = document.status === null ? 'Its server did not answer' : 'It answered, but did not become ready';
-    return new CaptureError('PAGE_LOAD_TIMEOUT', `${state} within ${seconds} s at ${document.url}`);
+    return new CaptureError('PAGE_LOAD_TIMEOUT', `${state} within ${seconds} s at ${shownUrl(document.url)}`);
   }
   return new CaptureError('PAGE_UNREACHABLE', error instanceof Error ? error.message : String(error));
+}
+
+/** Without the query and with little of the path: tokens travel there, and messages end up in logs and histories. */
+function shownUrl(url: string): string {
+  if (!URL.canParse(url)) return 'its address';
+  const { origin, pathname } = new URL(url);
+  return `${origin}${pathname}`.slice(0, 120);
 }
