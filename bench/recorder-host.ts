@@ -32,7 +32,7 @@ export async function recordPage(source: PageSource, allowedHost: string): Promi
   const spec = {
     ...{ jobId: 'bench', incarnation: 1, source },
     egress: { allowedNetworks: [], allowedHosts: [allowedHost], deniedPorts: [] },
-    ...{ maxDurationMs: measuredMinutes * 60_000, leaseTimeoutMs: measuredMinutes * 60_000 },
+    ...{ maxDurationMs: measuredMinutes * 60_000, endsAt: null, leaseTimeoutMs: measuredMinutes * 60_000 },
     tools: {
       ...{ ffmpeg: recorder.ffmpeg, ffprobe: recorder.ffprobe },
       ...{ chromium: recorder.chromium, browserUser: recorder.browserUser },

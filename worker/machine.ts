@@ -22,5 +22,3 @@ export function machineId(config: Config): string {
 
 export const jobsFolder = (config: Config): string => dataFolder(config, 'jobs');
 export const jobFolder = (config: Config, jobId: string): string => join(jobsFolder(config), jobId);
-export const incarnationFolder = (config: Config, jobId: string, incarnation: number): string =>
-  join(jobFolder(config, jobId), `i${incarnation}`);

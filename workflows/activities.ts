@@ -38,7 +38,7 @@ export function recorderOn(machineId: string, maxDurationMs: number) {
     scheduleToCloseTimeout: stateLimitsMs.FINALIZING,
     startToCloseTimeout: stateLimitsMs.FINALIZING,
     heartbeatTimeout: '60s',
-    retry: { initialInterval: '1s', maximumInterval: '30s', maximumAttempts: 10 },
+    retry: { initialInterval: '1s', maximumInterval: '30s' },
   });
   return { record, stopRecording, finalize, discard };
 }

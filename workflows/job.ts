@@ -23,7 +23,7 @@ import {
   stopUpdateName,
 } from '../src/jobs/messages.js';
 import { intendedEnds, type JobFailure, type JobReason } from '../src/jobs/reasons.js';
-import { type JobState, stateLimitsMs } from '../src/jobs/states.js';
+import { isTerminal, type JobState, stateLimitsMs } from '../src/jobs/states.js';
 import { recorderOn, records } from './activities.js';
 
 export const stopUpdate = defineUpdate<RequestAnswer>(stopUpdateName);
@@ -43,18 +43,28 @@ export async function job(input: JobInput): Promise<void> {
   /** When the first frame was recorded, epoch ms. */
   let recordingSince = resume?.elapsedMs == null ? undefined : Date.now() - resume.elapsedMs;
   let over = false;
+  /** Where parts of the job lie. */
+  const machines = new Set<string>();
+  const queuedUntil = Date.now() + input.queueTimeoutMs;
 
   const halt = (reason: JobReason, message?: string) => {
     end ??= { reason, message };
   };
-  const enter = (to: JobState, cause?: { reason: JobReason; message?: string }) =>
-    records.transition({ jobId, to, ...cause });
+  /** Answers the state the job is in then, which is another when `to` could not be entered any more. */
+  const enter = async (to: JobState, cause?: { reason: JobReason; message?: string }) => {
+    const answer = await records.transition({ jobId, to, ...cause });
+    // The row may know of a first frame that we were not told of.
+    if (answer.state === 'RECORDING' || answer.state === 'RECONNECTING') recordingSince ??= Date.now();
+    return answer;
+  };
   const refuseIfEnding = () => {
     if (over || end) throw ApplicationFailure.nonRetryable('STOPPING', invalidStateFailure);
   };
 
   // State comes before handlers: messages that wait are handled the moment their handler is set.
   setHandler(placedSignal, (signal) => {
+    // May be told twice; a machine that records is not exchanged under way.
+    if (placed) return;
     machineId = signal.machineId;
     placed = true;
   });
@@ -73,8 +83,10 @@ export async function job(input: JobInput): Promise<void> {
     cancelUpdate,
     async () => {
       halt('CANCELED');
-      // Without a machine there is nothing to stop.
-      return enter(placed ? 'STOPPING' : 'CANCELED', { reason: 'CANCELED' });
+      // Without a machine there is nothing to stop; placed just now, it may still be queued.
+      const stopping = placed ? await enter('STOPPING', { reason: 'CANCELED' }) : undefined;
+      if (stopping && stopping.state !== 'QUEUED') return stopping;
+      return enter('CANCELED', { reason: 'CANCELED' });
     },
     {
       validator: () => {
@@ -91,12 +103,15 @@ export async function job(input: JobInput): Promise<void> {
       await records.requestPlacement({ jobId });
     }
     while (!end) {
+      const waitMs = recordingSince ? stateLimitsMs.RECONNECTING : queuedUntil - Date.now();
       // Whoever waits for another machine has media on the lost one, which may come back.
-      if (!(await condition(() => placed || !!end, input.queueTimeoutMs)))
+      if (!(await condition(() => placed || !!end, Math.max(1, waitMs)))) {
         halt(recordingSince ? 'MACHINE_LOST' : 'QUEUE_TIMEOUT');
+      }
       if (end || !machineId) break;
       await enter('STARTING');
       if (end) break;
+      machines.add(machineId);
       const result = await recordOn(machineId);
       if (result.kind !== 'machine-lost') {
         concludeFrom(result);
@@ -163,20 +178,28 @@ export async function job(input: JobInput): Promise<void> {
   /** From whatever happened to the job's last state, by way of everything that was recorded. */
   async function conclude(): Promise<void> {
     const cause = end ?? { reason: 'CAPTURE_FAILED' as const };
-    if (cause.reason === 'QUEUE_TIMEOUT') await enter('EXPIRED', cause);
-    else if (cause.reason === 'CANCELED') {
-      if (machineId)
-        await recorderOn(machineId, input.maxDurationMs)
-          .discard({ jobId })
-          .catch(() => {});
+    if (cause.reason === 'CANCELED') {
+      if (machineId) {
+        const { discard } = recorderOn(machineId, input.maxDurationMs);
+        await discard({ jobId }).catch(() => {});
+      }
       await enter('CANCELED', cause);
-    } else if (!machineId) await enter('FAILED', cause);
-    else await finalizeOn(machineId, cause);
+    } else if (cause.reason === 'QUEUE_TIMEOUT') {
+      const { state } = await enter('EXPIRED', cause);
+      if (!isTerminal(state)) await finalizeOn(machineId, cause);
+    } else await finalizeOn(machineId, cause);
     over = true;
     await condition(allHandlersFinished);
   }
 
-  async function finalizeOn(machine: string, cause: { reason: JobReason; message?: string }): Promise<void> {
+  async function finalizeOn(
+    machine: string | undefined,
+    cause: { reason: JobReason; message?: string },
+  ): Promise<void> {
+    if (!machine) {
+      await enter('FAILED', cause);
+      return;
+    }
     await enter('FINALIZING', cause);
     let recordedMs: number;
     try {
@@ -187,8 +210,10 @@ export async function job(input: JobInput): Promise<void> {
       return;
     }
     const intended = intendedEnds.includes(cause.reason);
-    if (recordedMs > 0) await enter(intended ? 'COMPLETE' : 'PARTIAL', cause);
-    else await enter('FAILED', intended ? { reason: 'NO_MEDIA' } : cause);
+    if (recordedMs === 0) await enter('FAILED', intended ? { reason: 'NO_MEDIA' } : cause);
+    // The parts on the machines before are not in the result.
+    else if (machines.size > 1) await enter('PARTIAL', { reason: 'MACHINE_LOST' });
+    else await enter(intended ? 'COMPLETE' : 'PARTIAL', cause);
   }
 }
 

@@ -48,8 +48,10 @@ export interface HostSpec {
   incarnation: number;
   source: PageSource;
   egress: EgressPolicy;
-  /** Wall time until the host stops by itself, counted from its first frame; what is left of the job's maximum. */
+  /** Wall time until the host stops by itself, counted from its first frame. */
   maxDurationMs: number;
+  /** When the job ends by itself, epoch milliseconds, if an earlier host recorded its first frame; it then counts instead. */
+  endsAt: number | null;
   /** Without a renewed lease for this long the host closes its part and ends. */
   leaseTimeoutMs: number;
   tools: { ffmpeg: string; ffprobe: string; chromium: string; browserUser: string };

@@ -1,11 +1,11 @@
 /** The time a recording lost between its parts. */
 import type { PartEnd } from './capture.js';
 
-/** A part as far as gaps need it; an open part (no duration) or one that never began (no start) bounds no gap. */
+/** A part as far as gaps need it; one that never began (no start) or is empty bounds no gap. */
 export interface PartTimes {
   /** Wall clock of the part's first media. */
   startedAt: Date | null;
-  /** Media in the part, milliseconds. */
+  /** Media in the part, milliseconds; null while it is being written. */
   durationMs: number | null;
   /** Null: its host died before it could say. */
   endCause: PartEnd | null;
@@ -26,7 +26,9 @@ export interface Gap {
 export function gapsBetween(parts: readonly PartTimes[]): Gap[] {
   const recorded = parts
     .flatMap(({ startedAt, durationMs, endCause }) =>
-      startedAt && durationMs ? [{ from: startedAt.getTime(), to: startedAt.getTime() + durationMs, endCause }] : [],
+      startedAt && durationMs !== 0
+        ? [{ from: startedAt.getTime(), to: startedAt.getTime() + (durationMs ?? Number.POSITIVE_INFINITY), endCause }]
+        : [],
     )
     .sort((a, b) => a.from - b.from);
   const gaps: Gap[] = [];

@@ -4,7 +4,7 @@ import type { Config } from '../config.js';
 import type { Database } from '../db.js';
 import type { Job } from '../generated/prisma/client.js';
 import type { JobInput } from '../jobs/messages.js';
-import { isGranted, isTerminal, type JobRequest } from '../jobs/states.js';
+import { isGranted, isTerminal, type JobRequest, type JobState } from '../jobs/states.js';
 import type { Engine, EngineAnswer } from '../temporal/client.js';
 import { InvalidStateError, NotFoundError, UnavailableError, ValidationError } from './errors.js';
 import { earlierResult, keepResult, requestIdRule } from './requests.js';
@@ -59,14 +59,16 @@ export function createJobs({ db, engine }: { db: Database; engine: Engine }) {
           };
     const earlier = named && (await earlierResult(db, named));
     if (earlier) return { jobId, sequence: earlier.sequence };
-    if (!isGranted(kind, job.state)) throw refusal(kind, job.state);
+    // Granted before, but the answer was lost on its way: the workflow still knows what it answered to this id.
+    const mayBeRepeated = named !== null && isEnding(job.state);
+    if (!isGranted(kind, job.state) && !mayBeRepeated) throw refusal(kind, job.state);
     const answer = await ask(named ? `${kind}:${requestId}` : undefined);
     if (answer.kind === 'granted') {
       const { sequence } = answer;
       if (named) await keepResult(db, named, { resultId: jobId, sequence });
       return { jobId, sequence };
     }
-    if (answer.kind === 'refused') throw refusal(kind, answer.state);
+    if (answer.kind === 'refused') throw refusal(kind, isEnding(job.state) ? job.state : answer.state);
     const now = await db.job.findUniqueOrThrow({ where: { id: jobId }, select: { state: true } });
     if (isTerminal(now.state)) throw refusal(kind, now.state);
     throw new UnavailableError(
@@ -96,6 +98,8 @@ export function createJobs({ db, engine }: { db: Database; engine: Engine }) {
     },
   };
 }
+
+const isEnding = (state: JobState): boolean => state === 'STOPPING' || state === 'FINALIZING' || isTerminal(state);
 
 function checkRequestId(requestId: string | undefined): void {
   const parsed = requestIdRule.optional().safeParse(requestId);

@@ -1,6 +1,7 @@
 /** Which machine records which job: first in, first out, as long as a machine has a free slot. */
 import type { Logger } from 'pino';
 import type { Database } from '../db.js';
+import { terminalStates } from '../jobs/states.js';
 import type { Engine } from '../temporal/client.js';
 
 /** A machine that has not reported itself for this long gets no more jobs; it reports every 5 s. */
@@ -20,6 +21,9 @@ export function createPlacement({ db, engine, log }: { db: Database; engine: Eng
         { held: boolean }[]
       >`SELECT pg_try_advisory_xact_lock(${allocatorLock}) AS held`;
       if (!lock?.held) return 0;
+      // A job can end between being asked for and being placed; nothing of it may keep a slot.
+      await transaction.$executeRaw`
+        DELETE FROM placement USING job WHERE job.id = placement.job_id AND job.state::text = ANY(${terminalStates})`;
       const seenAfter = new Date(Date.now() - machineSilenceMs);
       return transaction.$executeRaw`
         WITH slot AS (

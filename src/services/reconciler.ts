@@ -32,6 +32,9 @@ export async function reconcile(deps: { db: Database; engine: Engine; config: Co
     });
     for (const job of jobs) {
       if (await engine.isRunning(job.id)) continue;
+      // It may have ended while the ones before it were looked at.
+      const { state: now } = await db.job.findUniqueOrThrow({ where: { id: job.id }, select: { state: true } });
+      if (isTerminal(now)) continue;
       log.warn({ jobId: job.id, state: job.state }, 'the workflow of an unfinished job was missing, starting it');
       const { state, machineId, startedAt } = job;
       const reason = job.reason as JobReason | null;

@@ -122,6 +122,24 @@ describe('a recording survives', () => {
     await expectPlayable(await archive.download(folder.dataDir), { durationMs: (result.duration as number) * 1000 });
   }, 120_000);
 
+  test('a recorder host that hangs: it is killed, and another one goes on with the same job', async () => {
+    const archive = await kit.start({ maxDuration: 120 });
+    await archive.recordedFor(2_000);
+    process.kill(hostOf(archive), 'SIGSTOP');
+    // Given up after 10 s without a word and 30 s of patience.
+    await expect.poll(async () => (await archive.facts()).gaps.length, { timeout: 75_000 }).toBe(1);
+    await archive.stop();
+    const result = await archive.until('COMPLETE');
+    expect(result.gaps.map(({ cause }) => cause)).toEqual(['HOST_DIED']);
+  }, 150_000);
+
+  test('a job that ended between being asked for and being placed holds no place', async () => {
+    const { projectId } = await db.apiKey.findFirstOrThrow();
+    const jobId = await createJobRow(db, projectId, 'CANCELED');
+    await db.placement.create({ data: { jobId } });
+    await expect.poll(() => db.placement.findUnique({ where: { jobId } })).toBeNull();
+  });
+
   test('a kill of the API: the recording goes on, and a client that comes back gets every event once', async () => {
     const archive = await kit.start({ maxDuration: 8 });
     await archive.until('RECORDING');

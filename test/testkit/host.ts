@@ -91,6 +91,7 @@ export async function hostOn(url: string, settings: HostSettings = {}): Promise<
       source: { kind: 'page', url, width: 640, height: 360, fps: 15, loadTimeoutMs: 20_000, ...source },
       egress: { allowedNetworks: ['127.0.0.0/8'], allowedHosts: [], deniedPorts: [], ...egress },
       maxDurationMs,
+      endsAt: null,
       leaseTimeoutMs,
       tools: { ffmpeg: 'ffmpeg', ffprobe: 'ffprobe', chromium: 'chromium', browserUser: 'nobody' },
     },

@@ -22,6 +22,8 @@ export interface ContentReport {
   avOffsetsMs: number[];
   avOffsetMedianMs: number | null;
   tonePresent: boolean;
+  /** Share of the time in which the tone was heard. */
+  toneShare: number;
   /** Where the tone's phase jumps. */
   toneJumpsMs: number[];
 }
@@ -56,6 +58,7 @@ export async function contentReport(file: string): Promise<ContentReport> {
     avOffsetsMs,
     avOffsetMedianMs: median(avOffsetsMs),
     tonePresent: tone.heardShare > 0.95,
+    toneShare: tone.heardShare,
     toneJumpsMs: tone.jumpsMs,
   };
 }

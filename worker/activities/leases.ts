@@ -1,10 +1,11 @@
 /** After a crash of the worker: ends the attempts it left behind, so that the next one adopts their hosts at once. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ActivityNotFoundError, ApplicationFailure, type Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import type { Config } from '../../src/config.js';
 import { type HostLease, hostFiles } from '../../src/jobs/capture.js';
+import { readJson } from '../host/atomic-file.js';
 import { jobsFolder } from '../machine.js';
 
 /** An attempt that nobody could end is given up by Temporal when its beats stay away for a minute. */
@@ -38,11 +39,11 @@ export async function failAbandonedAttempts(client: Client, config: Config, log:
 function openLeases(config: Config): { jobId: string; lease: HostLease }[] {
   const root = jobsFolder(config);
   return readdirSync(root).flatMap((jobId) => {
-    const files = readdirSync(join(root, jobId))
+    if (!statSync(join(root, jobId)).isDirectory()) return [];
+    const leases = readdirSync(join(root, jobId))
       .filter((name) => /^i\d+$/.test(name))
-      .map((name) => join(root, jobId, name, hostFiles.lease))
-      .filter((file) => existsSync(file));
-    const leases = files.map((file) => JSON.parse(readFileSync(file, 'utf8')) as HostLease);
+      .map((name) => readJson<HostLease>(join(root, jobId, name, hostFiles.lease)))
+      .filter((lease) => lease !== null);
     const newest = leases.sort((a, b) => b.renewedAt - a.renewedAt)[0];
     return newest && !existsSync(join(root, jobId, 'finalized.json')) ? [{ jobId, lease: newest }] : [];
   });

@@ -1,4 +1,5 @@
 /** Watches one recorder host to its end: what the host says in its files is written down for everyone to see. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type {
   CaptureStats,
@@ -10,16 +11,20 @@ import type {
 } from '../../src/jobs/capture.js';
 import type { Captures } from '../../src/services/captures.js';
 import type { Transitions } from '../../src/services/transitions.js';
-import { findHost, readStatus } from '../host/client.js';
+import { findHost, killHost, readStatus } from '../host/client.js';
 import { readManifest } from '../parts/manifest.js';
 import type { StatsWriter } from '../stats.js';
 
 const lookIntervalMs = 200;
+const tellIntervalMs = 1_000;
 
 /** A host that says nothing for this long is not beaten for: its loop hangs, though the process lives. */
 const statusSilenceMs = 10_000;
 /** No more bytes for this long while recording is no recording; the host itself reacts after 5 s. */
 const growthSilenceMs = 20_000;
+
+/** A host that has been unwell for this long is killed, well within the heartbeat timeout: another one goes on. */
+const unwellLimitMs = 30_000;
 
 /** What earlier incarnations recorded. */
 export interface Baseline {
@@ -37,8 +42,8 @@ export interface Watch {
   tellRecording(): Promise<void>;
   /** Called at each look while the recording goes well. */
   beat(): void;
-  /** Rejects when the watching shall end and the host go on. */
-  detached: Promise<never>;
+  /** Aborted, with the error to throw, when the watching shall end and the host go on. */
+  detached: AbortSignal;
 }
 
 export interface WatchDeps {
@@ -56,44 +61,56 @@ export async function watchHost(deps: WatchDeps, watch: Watch): Promise<WatchRes
   const { folder } = watch;
   const book = createBookkeeper(deps, watch);
   const health = createHealth();
+  const ended = new AbortController();
   let told = false;
   let unread = 0;
   const waiting: ManifestEntry[] = [];
 
-  for (;;) {
-    // Asked before reading: whatever a host wrote before it died is read below.
-    const alive = findHost(folder) !== null;
-    const status = readStatus(folder);
-    const manifest = readManifest(folder, unread);
-    unread = manifest.nextByte;
-    waiting.push(...manifest.entries);
-    if (status) health.see(status);
-    if (alive && health.good()) watch.beat();
-
-    try {
-      for (let entry = waiting[0]; entry; entry = waiting[0]) {
-        if (entry.type === 'ended') {
-          await deps.stats.flush();
-          return entry.outcome;
-        }
-        await book.write(entry);
-        waiting.shift();
-        if (entry.type === 'first-frame' && !told) {
-          told = true;
-          void untilDone(watch.tellRecording, watch.detached);
-        }
+  try {
+    for (;;) {
+      // Asked before reading: whatever a host wrote before it died is read below.
+      const alive = findHost(folder) !== null;
+      const status = readStatus(folder);
+      const manifest = readManifest(folder, unread);
+      unread = manifest.nextByte;
+      waiting.push(...manifest.entries);
+      if (status) health.see(status);
+      if (alive && health.unwellMs() === 0) watch.beat();
+      if (alive && health.unwellMs() > unwellLimitMs) {
+        log.warn({ jobId: watch.jobId }, 'a recorder host hangs and is killed');
+        const host = findHost(folder);
+        if (host) await killHost(host);
+        continue;
       }
-      if (status) await book.follow(status);
-    } catch (error) {
-      // The recording goes on without us; what could not be written is written when the database is back.
-      log.warn({ jobId: watch.jobId, err: error }, 'the state of a recording could not be written, trying again');
-    }
 
-    if (!alive && waiting.length === 0) {
-      await book.hostDied(status?.stats);
-      return { kind: 'lost' };
+      try {
+        for (let entry = waiting[0]; entry; entry = waiting[0]) {
+          if (entry.type === 'ended') {
+            await deps.stats.flush();
+            return entry.outcome;
+          }
+          await book.write(entry);
+          waiting.shift();
+          if (entry.type === 'first-frame' && !told) {
+            told = true;
+            void untilDone(watch.tellRecording, AbortSignal.any([watch.detached, ended.signal]));
+          }
+        }
+        if (status) await book.follow(status);
+      } catch (error) {
+        // The recording goes on without us; what could not be written is written when the database is back.
+        log.warn({ jobId: watch.jobId, err: error }, 'the state of a recording could not be written, trying again');
+      }
+
+      if (!alive && waiting.length === 0) {
+        await book.hostDied(status?.stats);
+        return { kind: 'lost' };
+      }
+      await sleep(lookIntervalMs, undefined, { signal: watch.detached }).catch(() => {});
+      watch.detached.throwIfAborted();
     }
-    await Promise.race([pause(lookIntervalMs), watch.detached]);
+  } finally {
+    ended.abort();
   }
 }
 
@@ -152,6 +169,7 @@ function createBookkeeper({ captures, transitions, stats }: WatchDeps, watch: Wa
 
 /** Whether a host is worth a sign of life to Temporal: it reports, and while it records its media grows. */
 function createHealth() {
+  const startedAt = Date.now();
   let status: HostStatus | undefined;
   let bytes = -1;
   let grewAt = Date.now();
@@ -161,22 +179,21 @@ function createHealth() {
       bytes = latest.stats.bytes;
       status = latest;
     },
-    good(): boolean {
-      if (!status) return true;
-      return Date.now() - status.at < statusSilenceMs && Date.now() - grewAt < growthSilenceMs;
+    /** For how long it has been silent, or recording nothing, beyond what is usual; 0 while it is well. */
+    unwellMs(): number {
+      const silentMs = Date.now() - (status?.at ?? startedAt) - statusSilenceMs;
+      const barrenMs = Date.now() - grewAt - growthSilenceMs;
+      return Math.max(0, silentMs, barrenMs);
     },
   };
 }
 
-async function untilDone(action: () => Promise<void>, end: Promise<never>): Promise<void> {
-  for (;;) {
+async function untilDone(action: () => Promise<void>, end: AbortSignal): Promise<void> {
+  while (!end.aborted) {
     try {
       return await action();
     } catch {
-      const ended = await Promise.race([pause(1_000).then(() => false), end.catch(() => true)]);
-      if (ended) return;
+      await sleep(tellIntervalMs, undefined, { signal: end }).catch(() => {});
     }
   }
 }
-
-const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));

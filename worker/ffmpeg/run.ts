@@ -27,7 +27,7 @@ export class ToolError extends Error {
   constructor(
     /** The program, without its folder. */
     readonly tool: string,
-    readonly kind: 'not-started' | 'too-slow' | 'failed',
+    readonly kind: 'not-started' | 'too-slow' | 'killed' | 'failed',
     message: string,
     /** The last 20 lines the tool wrote to standard error. */
     readonly lastLines: string[],
@@ -80,13 +80,12 @@ export async function runTool(command: string, args: readonly string[], options:
       const message = `${tool} was not done after ${Math.round(options.timeLimitMs / 1000)} s and was killed.`;
       throw new ToolError(tool, 'too-slow', message, lastLines);
     }
+    if (end.signal) {
+      // Somebody else's doing, such as the system's when memory ran out: it says nothing about the file.
+      throw new ToolError(tool, 'killed', `${tool} was ended by ${end.signal}.`, lastLines);
+    }
     if (end.code !== 0) {
-      throw new ToolError(
-        tool,
-        'failed',
-        `${tool} ended with ${end.signal ?? `status ${end.code}`}, expected 0.`,
-        lastLines,
-      );
+      throw new ToolError(tool, 'failed', `${tool} ended with status ${end.code}, expected 0.`, lastLines);
     }
   } finally {
     clearTimeout(limit);

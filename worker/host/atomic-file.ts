@@ -17,12 +17,12 @@ export function writeJson(file: string, value: unknown, { durable }: { durable: 
   if (durable) syncFolder(dirname(file));
 }
 
-/** The value, or null when there is no such file. Throws when it is not JSON. */
+/** The value, or null when there is no such file, or a power cut left it empty. */
 export function readJson<T>(file: string): T | null {
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as T;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return null;
     throw error;
   }
 }

@@ -59,8 +59,8 @@ export async function supervise(supervision: Supervision): Promise<HostOutcome> 
 
     const full = diskFailure(folder);
     if (full) return { kind: 'failed', failure: full };
-    const limitMs: number =
-      firstFrameAt === null ? spec.maxDurationMs : firstFrameAt + spec.maxDurationMs - Date.now() - openingMs;
+    const endsAt = spec.endsAt ?? (firstFrameAt === null ? null : firstFrameAt + spec.maxDurationMs);
+    const limitMs: number = endsAt === null ? spec.maxDurationMs : endsAt - Date.now() - openingMs;
     if (limitMs <= 0) return { kind: 'max-duration' };
     const result = await recordPart({
       ...{ capture, part, limitMs, folder, ffmpeg: spec.tools.ffmpeg, home: supervision.encoderHome },

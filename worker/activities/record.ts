@@ -1,0 +1,177 @@
+/** Recording one job on this machine, over as many hosts as it takes. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ApplicationFailure, Context } from '@temporalio/activity';
+import type { HostOutcome, HostSpec } from '../../src/jobs/capture.js';
+import { hostSuspendedFailure, type RecordResult } from '../../src/jobs/messages.js';
+import { failure, type JobReason } from '../../src/jobs/reasons.js';
+import { stateLimitsMs } from '../../src/jobs/states.js';
+import type { Incarnation } from '../../src/services/captures.js';
+import { egressPolicy } from '../../src/services/page-urls.js';
+import { clearAfterHost, HostStartError, startHost } from '../host/client.js';
+import { commandHost, endHost, incarnationFolder, incarnationsIn } from '../host/folders.js';
+import { jobFolder } from '../machine.js';
+import { attend } from './attend.js';
+import type { RecorderDeps } from './recorder.js';
+import { watchHost } from './watch.js';
+
+/** A host ends itself when its worker has been gone for this long: nobody would ever collect what it records. */
+const leaseTimeoutMs = 300_000;
+/** Hosts that end one after the other without recording anything: something is wrong with the machine, not the page. */
+const fruitlessHostsLimit = 3;
+/** How often a page that was recorded before, and cannot be loaded now, is tried again. */
+const pageRetryMs = 2_000;
+/** Failures that may be over soon, when it is the page's own server that is being restarted. */
+const passingFailures: readonly JobReason[] = ['PAGE_UNREACHABLE', 'PAGE_HTTP_ERROR', 'PAGE_LOAD_TIMEOUT'];
+
+/** What others in this process can tell a recording. */
+export interface Attention {
+  stopAsked: boolean;
+}
+
+/** Outcomes after which the same job is recorded on by another host. */
+type Interruption = 'lost' | 'suspended' | 'lease-expired';
+
+export async function recordJob(
+  deps: RecorderDeps,
+  jobId: string,
+  attention: Attention,
+  isSuspending: () => boolean,
+): Promise<RecordResult> {
+  const { config, db, captures, transitions, log } = deps;
+  const context = Context.current();
+  const folder = jobFolder(config, jobId);
+  const job = await db.job.findUniqueOrThrow({ where: { id: jobId } });
+  let fruitless = 0;
+  let failingSince: number | undefined;
+
+  // A host of this machine is adopted while it is the job's newest; what an older one still does is no longer wanted.
+  let incarnation = incarnationsIn(folder).at(-1);
+  if (incarnation !== undefined && incarnation !== job.incarnation) {
+    await endHost(incarnationFolder(folder, incarnation));
+    incarnation = undefined;
+  }
+  for (;;) {
+    if (isSuspending()) throw suspended();
+    if (incarnation === undefined) {
+      if (attention.stopAsked) return { outcome: { kind: 'stopped' } };
+      const begun = await captures.beginIncarnation(jobId, deps.machineId);
+      if (!begun) return { outcome: { kind: 'stopped' } };
+      if (begun.remainingMs <= 0) return { outcome: { kind: 'max-duration' } };
+      incarnation = begun.incarnation;
+    }
+    const before = await recordedBefore(incarnation);
+    const outcome = await recordWith(incarnation, before);
+    if (!isInterruption(outcome) && !(await mayPass(outcome))) return { outcome };
+
+    if (isSuspending()) {
+      await transitions.transition({ jobId, to: 'RECONNECTING', reason: 'SERVICE_STOPPED' });
+      throw suspended();
+    }
+    await transitions.transition({ jobId, to: 'RECONNECTING', incarnation });
+    log.warn({ jobId, incarnation, how: outcome }, 'the recorder host has ended, starting another');
+    await clearAfterHost(incarnationFolder(folder, incarnation));
+    const recorded = await recordedBefore(incarnation + 1);
+    if (recorded.positionMs > before.positionMs) {
+      fruitless = 0;
+      failingSince = undefined;
+    } else if (isInterruption(outcome)) fruitless++;
+    if (fruitless >= fruitlessHostsLimit) {
+      const detail = `The recorder ended ${fruitless} times without recording anything.`;
+      return { outcome: { kind: 'failed', failure: failure('CAPTURE_FAILED', detail) } };
+    }
+    if (outcome.kind === 'failed') await Promise.race([sleep(pageRetryMs), context.cancelled]);
+    incarnation = undefined;
+  }
+
+  /** Starts the incarnation's host unless it is there, and watches it to its end. */
+  async function recordWith(current: number, baseline: Recorded): Promise<HostOutcome | { kind: 'lost' }> {
+    const hostFolder = incarnationFolder(folder, current);
+    if (!incarnationsIn(folder).includes(current)) {
+      try {
+        const spec = await specOf(current);
+        const { taskToken, attempt } = context.info;
+        const lease = { taskToken: Buffer.from(taskToken).toString('base64'), attempt, renewedAt: Date.now() };
+        await startHost(hostFolder, spec, lease);
+      } catch (error) {
+        if (!(error instanceof HostStartError)) throw error;
+        log.error({ jobId, err: error }, 'a recorder host did not start');
+        return { kind: 'lost' };
+      }
+    }
+    const tell = (command: 'stop' | 'suspend') =>
+      commandHost(hostFolder, command).catch((error) =>
+        log.warn({ jobId, err: error, command }, 'a recorder host did not take a command'),
+      );
+    return attend({
+      context,
+      folder: hostFolder,
+      log,
+      onStop() {
+        attention.stopAsked = true;
+        void tell('stop');
+      },
+      async watch(detached) {
+        // Asked while there was no host yet.
+        if (attention.stopAsked) await tell('stop');
+        if (isSuspending()) await tell('suspend');
+        return watchHost(deps, {
+          jobId,
+          incarnation: current,
+          folder: hostFolder,
+          maxDurationMs: job.maxDurationMs,
+          baseline,
+          tellRecording: () => deps.engine.tellRecording(jobId),
+          beat: () => context.heartbeat({ incarnation: current }),
+          detached,
+        });
+      },
+    });
+  }
+
+  async function specOf(current: number): Promise<HostSpec> {
+    const { source, startedAt, maxDurationMs } = await db.job.findUniqueOrThrow({ where: { id: jobId } });
+    const page = source as unknown as Incarnation['source'];
+    const { ffmpeg, ffprobe, chromium, browserUser } = config.recorder;
+    return {
+      jobId,
+      incarnation: current,
+      source: page,
+      egress: egressPolicy(config, page.url),
+      maxDurationMs,
+      endsAt: startedAt ? startedAt.getTime() + maxDurationMs : null,
+      leaseTimeoutMs,
+      tools: { ffmpeg, ffprobe, chromium, browserUser },
+    };
+  }
+
+  /** Whether a failure to load a page that was recorded before is worth another try. */
+  async function mayPass(outcome: HostOutcome): Promise<boolean> {
+    if (outcome.kind !== 'failed' || !passingFailures.includes(outcome.failure.reason)) return false;
+    const { startedAt } = await db.job.findUniqueOrThrow({ where: { id: jobId }, select: { startedAt: true } });
+    failingSince ??= Date.now();
+    return startedAt !== null && Date.now() - failingSince < stateLimitsMs.RECONNECTING;
+  }
+
+  /** Media recorded by the incarnations before this one. */
+  async function recordedBefore(current: number): Promise<Recorded> {
+    const where = { jobId, incarnation: { lt: current } };
+    const { _sum } = await db.part.aggregate({ where, _sum: { durationMs: true, bytes: true } });
+    return { positionMs: _sum.durationMs ?? 0, bytes: Number(_sum.bytes ?? 0) };
+  }
+}
+
+interface Recorded {
+  positionMs: number;
+  bytes: number;
+}
+
+const isInterruption = (outcome: { kind: string }): outcome is { kind: Interruption } =>
+  ['lost', 'suspended', 'lease-expired'].includes(outcome.kind);
+
+/** Tried again by the worker of the next start. */
+const suspended = () =>
+  ApplicationFailure.create({
+    message: 'the service was stopped',
+    type: hostSuspendedFailure,
+    nextRetryDelay: '2s',
+  });
