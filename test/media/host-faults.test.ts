@@ -53,6 +53,19 @@ describe('a recording goes on by itself, as the next part,', () => {
   });
 });
 
+test('gives up as PAGE_CRASHED when the page crashes again and again, and keeps what was recorded', async () => {
+  const url = await servePages({ '/': livePage() });
+  const host = await hostOn(`${url}/`);
+  for (let part = 1; findHost(host.folder); part++) {
+    const recorded = await host.entry('first-frame', part).catch(() => null);
+    if (!recorded) break;
+    for (const pid of host.browserProcesses('renderer')) process.kill(pid, 'SIGKILL');
+  }
+  expect(await host.outcome()).toMatchObject({ kind: 'failed', failure: { reason: 'PAGE_CRASHED' } });
+  expect(host.manifest().filter(({ type }) => type === 'part-ended').length).toBeGreaterThanOrEqual(5);
+  expect(host.leftovers()).toEqual([]);
+}, 120_000);
+
 test('gives up with the encoder’s own words when five restarts within a minute did not help', async () => {
   const url = await servePages({ '/': livePage() });
   const host = await hostOn(`${url}/`);

@@ -5,6 +5,7 @@ import { ActivityNotFoundError, ApplicationFailure, type Client } from '@tempora
 import type { Logger } from 'pino';
 import type { Config } from '../../src/config.js';
 import { type HostLease, hostFiles } from '../../src/jobs/capture.js';
+import { keptFile } from '../finalize/outcome.js';
 import { readJson } from '../host/atomic-file.js';
 import { jobsFolder } from '../machine.js';
 
@@ -45,6 +46,6 @@ function openLeases(config: Config): { jobId: string; lease: HostLease }[] {
       .map((name) => readJson<HostLease>(join(root, jobId, name, hostFiles.lease)))
       .filter((lease) => lease !== null);
     const newest = leases.sort((a, b) => b.renewedAt - a.renewedAt)[0];
-    return newest && !existsSync(join(root, jobId, 'finalized.json')) ? [{ jobId, lease: newest }] : [];
+    return newest && !existsSync(join(root, jobId, keptFile)) ? [{ jobId, lease: newest }] : [];
   });
 }

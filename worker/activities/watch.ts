@@ -167,22 +167,26 @@ function createBookkeeper({ captures, transitions, stats }: WatchDeps, watch: Wa
   };
 }
 
-/** Whether a host is worth a sign of life to Temporal: it reports, and while it records its media grows. */
+/**
+ * Whether a host is worth a sign of life to Temporal: it reports, and while it records its media grows. By our own
+ * monotonic clock, so that neither a clock that is set nor a machine that slept makes a good host look dead.
+ */
 function createHealth() {
-  const startedAt = Date.now();
-  let status: HostStatus | undefined;
+  let reportedAt = 0;
   let bytes = -1;
-  let grewAt = Date.now();
+  let heardMs = performance.now();
+  let grewMs = performance.now();
   return {
     see(latest: HostStatus): void {
-      if (latest.stats.bytes !== bytes || latest.phase !== 'RECORDING') grewAt = Date.now();
+      if (latest.at !== reportedAt) heardMs = performance.now();
+      if (latest.stats.bytes !== bytes || latest.phase !== 'RECORDING') grewMs = performance.now();
+      reportedAt = latest.at;
       bytes = latest.stats.bytes;
-      status = latest;
     },
     /** For how long it has been silent, or recording nothing, beyond what is usual; 0 while it is well. */
     unwellMs(): number {
-      const silentMs = Date.now() - (status?.at ?? startedAt) - statusSilenceMs;
-      const barrenMs = Date.now() - grewAt - growthSilenceMs;
+      const silentMs = performance.now() - heardMs - statusSilenceMs;
+      const barrenMs = performance.now() - grewMs - growthSilenceMs;
       return Math.max(0, silentMs, barrenMs);
     },
   };

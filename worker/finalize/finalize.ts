@@ -3,12 +3,13 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, open, readdir, rm, stat } from 'node:fs/promises';
 import { join, relative, resolve, sep } from 'node:path';
+import type { DeliveredFile } from '../../src/services/captures.js';
 import type { Storage } from '../../src/storage/storage.js';
 import { probe } from '../ffmpeg/probe.js';
 import type { MediaTools } from '../ffmpeg/run.js';
 import { type Deliverable, type JoinedPart, joinParts } from '../parts/join.js';
 import { recordingName, safeName } from './names.js';
-import { type FinalizedFile, type FinalizedJob, type FinalizedPart, keepOutcome, readOutcome } from './outcome.js';
+import { type FinalizedJob, type FinalizedPart, keepOutcome, readOutcome } from './outcome.js';
 import { findRecorded, type RecordedPart } from './recorded.js';
 import { takeThumbnail } from './thumbnail.js';
 
@@ -103,7 +104,7 @@ async function makeWorkFolder(jobFolder: string): Promise<string> {
 
 interface Made {
   path: string;
-  file: FinalizedFile;
+  file: DeliveredFile;
 }
 
 async function makeFiles(options: FinalizeOptions, recorded: RecordedPart[], work: string) {
@@ -211,7 +212,7 @@ async function copyDiagnostics(
 async function describe(
   options: FinalizeOptions,
   path: string,
-  about: Omit<FinalizedFile, 'storageKey' | 'sizeBytes' | 'sha256'>,
+  about: Omit<DeliveredFile, 'storageKey' | 'sizeBytes' | 'sha256'>,
 ): Promise<Made> {
   const handle = await open(path, 'r+');
   try {

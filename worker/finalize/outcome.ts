@@ -1,35 +1,13 @@
 /** What finalizing a job made, and its copy on disk, which outlives the parts. */
 import { open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { PartEnd } from '../../src/jobs/capture.js';
+import type { DeliveredFile, MeasuredPart } from '../../src/services/captures.js';
+import { syncFolder } from '../parts/manifest.js';
 
-export interface FinalizedPart {
-  incarnation: number;
-  number: number;
-  /** Wall clock of the part's first picture. */
-  startedAt: Date;
-  /** Media in the part, measured from its packets. */
-  durationMs: number;
-  bytes: number;
-  /** HOST_DIED when the host could not say. */
-  endCause: PartEnd;
+/** `startedAt`: wall clock of the first picture. `endCause`: HOST_DIED when the host could not say. */
+export interface FinalizedPart extends MeasuredPart {
   /** Set when the part is in no file of the result; says why. */
   problem?: string;
-}
-
-export interface FinalizedFile {
-  kind: 'VIDEO' | 'THUMBNAIL' | 'SCREENSHOT' | 'LOG';
-  name: string;
-  storageKey: string;
-  mediaType: string;
-  sizeBytes: number;
-  sha256: Buffer;
-  durationMs?: number;
-  /** Pixels. */
-  width?: number;
-  height?: number;
-  videoCodec?: string;
-  audioCodec?: string;
 }
 
 export interface FinalizedJob {
@@ -38,7 +16,7 @@ export interface FinalizedJob {
   /** In order of recording. */
   parts: FinalizedPart[];
   /** The first VIDEO is the first part's; there are more when the picture's size or the codecs changed on the way. */
-  files: FinalizedFile[];
+  files: DeliveredFile[];
 }
 
 /** The outcome, and which part files it needs no longer. */
@@ -48,7 +26,8 @@ interface Kept {
   removable: string[];
 }
 
-const keptFile = 'finalized.json';
+/** In the folder of a job that has been finalized. */
+export const keptFile = 'finalized.json';
 
 /** Writes the outcome beside the parts: whole or not at all. */
 export async function keepOutcome(jobFolder: string, kept: Kept): Promise<void> {
@@ -64,7 +43,7 @@ export async function keepOutcome(jobFolder: string, kept: Kept): Promise<void> 
     await handle.close();
   }
   await rename(draft, join(jobFolder, keptFile));
-  await syncFolder(jobFolder);
+  syncFolder(jobFolder);
 }
 
 /** The outcome of an earlier run, or null. */
@@ -88,16 +67,6 @@ export async function readOutcome(jobFolder: string): Promise<Kept | null> {
     },
     removable,
   };
-}
-
-/** Makes names in a folder survive a power loss. */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 function isBuffer(value: unknown): value is { type: 'Buffer'; data: number[] } {
