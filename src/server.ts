@@ -39,7 +39,7 @@ export async function startServer(deps: {
   const { config, services, database, authenticator, readiness, log } = deps;
   const streams = createStreamKeeper(async (token) => (await authenticator.authenticate(token)) !== null, log);
   const graphql = createGraphqlServer({ services, database, authenticator, streams, log });
-  const graphiql = createGraphiqlPage();
+  const graphiql = createGraphiqlPage(config.publicUrl);
   const demo = createFilePage(join(config.projectRoot, 'web', 'demo.html'));
   const downloads = createDownloadHandler({
     files: services.files,

@@ -5,11 +5,11 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
 
-const defaultQuery = `# Tapedeck records live pages. Press the play button and choose an operation.
+const queries = (publicUrl: string) => `# Tapedeck records live pages. Press the play button and choose an operation.
 # Credentials belong into the "Headers" tab below: \`npm start\` prints a development key.
 
 mutation Start {
-  startArchive(input: { url: "https://example.org/", width: 1280, height: 720, maxDuration: 60 }) {
+  startArchive(input: { url: "${publicUrl}/demo", width: 1280, height: 720, maxDuration: 60 }) {
     __typename
     ... on StartArchivePayload {
       accessToken
@@ -42,10 +42,10 @@ query List {
 }
 `;
 
-const page = () =>
+const page = (publicUrl: string) =>
   renderGraphiQL({
     title: 'Tapedeck',
-    defaultQuery,
+    defaultQuery: queries(publicUrl),
     // Empty counts as no credentials, with which the schema can be read; a made-up key would be refused.
     headers: JSON.stringify({ authorization: '' }, null, 2),
     defaultEditorToolsVisibility: 'headers',
@@ -61,10 +61,10 @@ interface PreparedPage {
 }
 
 /** Answers with the page, made once: 9 MB, 2.4 MB on the way, and nothing at all when the browser has it. */
-export function createGraphiqlPage() {
+export function createGraphiqlPage(publicUrl: string) {
   let prepared: Promise<PreparedPage> | undefined;
   async function prepare(): Promise<PreparedPage> {
-    const zipped = await compress(page());
+    const zipped = await compress(page(publicUrl));
     return { zipped, etag: `"${createHash('sha256').update(zipped).digest('base64url').slice(0, 22)}"` };
   }
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -79,7 +79,7 @@ export function createGraphiqlPage() {
       return;
     }
     const zips = request.headers['accept-encoding']?.includes('gzip') ?? false;
-    const body = zips ? zipped : Buffer.from(page());
+    const body = zips ? zipped : Buffer.from(page(publicUrl));
     if (zips) response.setHeader('Content-Encoding', 'gzip');
     response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8', 'Content-Length': body.length });
     response.end(request.method === 'HEAD' ? undefined : body);
