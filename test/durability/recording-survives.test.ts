@@ -154,6 +154,25 @@ describe('a recording survives', () => {
     expect(Math.abs((result.duration as number) - 8)).toBeLessThan(0.2);
   }, 120_000);
 
+  test.each(['postgres', 'temporal', 'jobs'] as const)(
+    'a kill of %s: no picture is missing, and the job can be stopped',
+    async (name) => {
+      const archive = await kit.start({ maxDuration: 120 });
+      await archive.recordedFor(2_000);
+      await stack.kill(name, 'SIGKILL');
+      await stack.ready(name);
+      await archive.recordedFor(5_000);
+      // While its engine is still finding itself again, a stop may be answered "ask again".
+      await expect
+        .poll(() => archive.stop(`after ${name}`), { timeout: 40_000, interval: 1_000 })
+        .not.toBe('UNAVAILABLE');
+      const result = await archive.until('COMPLETE');
+      expect(result.gaps).toEqual([]);
+      expect(await lostSecondsIn(await archive.download(folder.dataDir))).toBe(0);
+    },
+    150_000,
+  );
+
   test('the loss of its workflow: the reconciler starts another, which goes on where the recording is', async () => {
     const archive = await kit.start({ maxDuration: 60 });
     await archive.recordedFor(2_000);
