@@ -91,16 +91,6 @@ export async function* followJob(
 
 const positionOf = (row: StoredEvent): Position => ({ xid: BigInt(row.xid), id: BigInt(row.id) });
 
-/** The cursor of a job's latest event, and its number: where a stream goes on after the job was read. */
-export async function latestCursor(
-  db: Database,
-  epoch: string,
-  jobId: string,
-): Promise<{ cursor: string; sequence: number }> {
-  const row = await latestEvent(db, jobId);
-  return { cursor: formatCursor(epoch, positionOf(row)), sequence: row.job_seq };
-}
-
 /** The cursor of one event of a job, by its number: where a stream goes on after the job as it was when read. */
 export async function cursorOf(db: Database, epoch: string, jobId: string, sequence: number): Promise<string> {
   const [row] = await db.$queryRaw<Pick<StoredEvent, 'id' | 'xid'>[]>`

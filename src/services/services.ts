@@ -5,7 +5,7 @@ import type { Viewer } from '../auth/viewer.js';
 import type { Config } from '../config.js';
 import type { Database } from '../db.js';
 import type { Feed } from '../events/feed.js';
-import { cursorOf, followJob, latestCursor } from '../events/job-stream.js';
+import { cursorOf, followJob } from '../events/job-stream.js';
 import { createWake } from '../events/outbox.js';
 import type { JobStats } from '../generated/prisma/client.js';
 import type { JobStreamItem } from '../jobs/events.js';
@@ -63,8 +63,6 @@ export function createServices(deps: {
       },
       /** Where a stream goes on after the event of that number. */
       cursorOf: (jobId: string, sequence: number) => cursorOf(db, epoch, jobId, sequence),
-      /** Where a stream goes on after the job as it is now. */
-      latestCursor: (jobId: string) => latestCursor(db, epoch, jobId),
     },
   };
 }

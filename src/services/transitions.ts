@@ -4,6 +4,7 @@ import type { Database, Transaction } from '../db.js';
 import { appendJobEvent, eventsChannel, type Wake } from '../events/outbox.js';
 import type { Job, Prisma } from '../generated/prisma/client.js';
 import type { TransitionInput } from '../jobs/messages.js';
+import { unfinishedProgress } from '../jobs/progress.js';
 import { type JobReason, reasons } from '../jobs/reasons.js';
 import { isTerminal, type JobState, stateLimitsMs, statesBefore } from '../jobs/states.js';
 
@@ -13,9 +14,6 @@ export interface TransitionResult {
   /** The state the job is in now: not the wanted one if that could not be entered any more. */
   state: JobState;
 }
-
-/** Media progress shown at most before the job is complete. */
-const unfinishedProgress = 99;
 
 /** What else a transition may write into the job's row. */
 export type JobPatch = Pick<Prisma.JobUncheckedUpdateInput, 'startedAt' | 'stoppedAt' | 'recordedMs'>;

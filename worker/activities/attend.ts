@@ -6,6 +6,11 @@ import { renewLease } from '../host/client.js';
 
 const leaseIntervalMs = 10_000;
 
+/** The lease of the attempt that runs in this context, as of now. */
+export function leaseOf({ info }: Context): HostLease {
+  return { taskToken: Buffer.from(info.taskToken).toString('base64'), attempt: info.attempt, renewedAt: Date.now() };
+}
+
 /**
  * Runs `watch` with the lease kept. Only a requested cancellation stops the host, by way of `onStop`; a shutdown, a time-out
  * or a lost attempt aborts the signal, which ends the watching and leaves the host recording for the next attempt.
@@ -18,11 +23,9 @@ export async function attend<T>(options: {
   watch(detached: AbortSignal): Promise<T>;
 }): Promise<T> {
   const { context, folder, log, onStop, watch } = options;
-  const { taskToken, attempt } = context.info;
-  const lease: Omit<HostLease, 'renewedAt'> = { taskToken: Buffer.from(taskToken).toString('base64'), attempt };
   const renew = () => {
     try {
-      renewLease(folder, { ...lease, renewedAt: Date.now() });
+      renewLease(folder, leaseOf(context));
     } catch (error) {
       log.warn({ folder, err: error }, 'the lease of a recording could not be renewed');
     }

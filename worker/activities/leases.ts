@@ -7,6 +7,7 @@ import type { Config } from '../../src/config.js';
 import { type HostLease, hostFiles } from '../../src/jobs/capture.js';
 import { keptFile } from '../finalize/outcome.js';
 import { readJson } from '../host/atomic-file.js';
+import { incarnationFolder, incarnationsIn } from '../host/folders.js';
 import { jobsFolder } from '../machine.js';
 
 /** An attempt that nobody could end is given up by Temporal when its beats stay away for a minute. */
@@ -40,12 +41,12 @@ export async function failAbandonedAttempts(client: Client, config: Config, log:
 function openLeases(config: Config): { jobId: string; lease: HostLease }[] {
   const root = jobsFolder(config);
   return readdirSync(root).flatMap((jobId) => {
-    if (!statSync(join(root, jobId)).isDirectory()) return [];
-    const leases = readdirSync(join(root, jobId))
-      .filter((name) => /^i\d+$/.test(name))
-      .map((name) => readJson<HostLease>(join(root, jobId, name, hostFiles.lease)))
+    const folder = join(root, jobId);
+    if (!statSync(folder).isDirectory()) return [];
+    const leases = incarnationsIn(folder)
+      .map((incarnation) => readJson<HostLease>(join(incarnationFolder(folder, incarnation), hostFiles.lease)))
       .filter((lease) => lease !== null);
     const newest = leases.sort((a, b) => b.renewedAt - a.renewedAt)[0];
-    return newest && !existsSync(join(root, jobId, keptFile)) ? [{ jobId, lease: newest }] : [];
+    return newest && !existsSync(join(folder, keptFile)) ? [{ jobId, lease: newest }] : [];
   });
 }

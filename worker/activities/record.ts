@@ -10,9 +10,9 @@ import { egressPolicy } from '../../src/services/page-urls.js';
 import { clearAfterHost, HostStartError, startHost } from '../host/client.js';
 import { commandHost, endHost, incarnationFolder, incarnationsIn } from '../host/folders.js';
 import { jobFolder } from '../machine.js';
-import { attend } from './attend.js';
+import { attend, leaseOf } from './attend.js';
 import type { RecorderDeps } from './recorder.js';
-import { watchHost } from './watch.js';
+import { type Baseline, watchHost } from './watch.js';
 
 /** A host ends itself when its worker has been gone for this long: nobody would ever collect what it records. */
 const leaseTimeoutMs = 300_000;
@@ -84,14 +84,11 @@ export async function recordJob(
   }
 
   /** Starts the incarnation's host unless it is there, and watches it to its end. */
-  async function recordWith(current: number, baseline: Recorded): Promise<HostOutcome | { kind: 'lost' }> {
+  async function recordWith(current: number, baseline: Baseline): Promise<HostOutcome | { kind: 'lost' }> {
     const hostFolder = incarnationFolder(folder, current);
     if (!incarnationsIn(folder).includes(current)) {
       try {
-        const spec = await specOf(current);
-        const { taskToken, attempt } = context.info;
-        const lease = { taskToken: Buffer.from(taskToken).toString('base64'), attempt, renewedAt: Date.now() };
-        await startHost(hostFolder, spec, lease);
+        await startHost(hostFolder, await specOf(current), leaseOf(context));
       } catch (error) {
         if (!(error instanceof HostStartError)) throw error;
         log.error({ jobId, err: error }, 'a recorder host did not start');
@@ -153,16 +150,11 @@ export async function recordJob(
   }
 
   /** Media recorded by the incarnations before this one. */
-  async function recordedBefore(current: number): Promise<Recorded> {
+  async function recordedBefore(current: number): Promise<Baseline> {
     const where = { jobId, incarnation: { lt: current } };
     const { _sum } = await db.part.aggregate({ where, _sum: { durationMs: true, bytes: true } });
     return { positionMs: _sum.durationMs ?? 0, bytes: Number(_sum.bytes ?? 0) };
   }
-}
-
-interface Recorded {
-  positionMs: number;
-  bytes: number;
 }
 
 const isInterruption = (outcome: { kind: string }): outcome is { kind: Interruption } =>

@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import type { Config } from '../../src/config.js';
 import type { Database } from '../../src/db.js';
 import type { RecorderActivities } from '../../src/jobs/messages.js';
+import { shownProgress, unfinishedProgress } from '../../src/jobs/progress.js';
 import type { Captures } from '../../src/services/captures.js';
 import type { Transitions } from '../../src/services/transitions.js';
 import type { Storage } from '../../src/storage/storage.js';
@@ -19,8 +20,6 @@ import { type Attention, recordJob } from './record.js';
 const beatIntervalMs = 5_000;
 /** A host closes its part within 10 s, or kills its encoder. */
 const suspendLimitMs = 20_000;
-/** Progress stays below this until the result is there. */
-const unfinishedProgress = 99;
 
 export interface RecorderDeps {
   config: Config;
@@ -85,7 +84,7 @@ export function createRecorderActivities(deps: RecorderDeps): RecorderWorkerActi
       try {
         // Parts are only touched when nobody writes them any more.
         await endHosts(folder);
-        const base = Math.max(job.progress, job.stats?.progress ?? 0);
+        const base = shownProgress(job);
         const result = await finalizeJob({
           jobFolder: folder,
           jobId,

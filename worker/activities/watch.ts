@@ -9,6 +9,7 @@ import type {
   ManifestEntry,
   PartEnd,
 } from '../../src/jobs/capture.js';
+import { unfinishedProgress } from '../../src/jobs/progress.js';
 import type { Captures } from '../../src/services/captures.js';
 import type { Transitions } from '../../src/services/transitions.js';
 import { findHost, killHost, readStatus } from '../host/client.js';
@@ -69,17 +70,17 @@ export async function watchHost(deps: WatchDeps, watch: Watch): Promise<WatchRes
   try {
     for (;;) {
       // Asked before reading: whatever a host wrote before it died is read below.
-      const alive = findHost(folder) !== null;
+      const host = findHost(folder);
       const status = readStatus(folder);
       const manifest = readManifest(folder, unread);
       unread = manifest.nextByte;
       waiting.push(...manifest.entries);
       if (status) health.see(status);
-      if (alive && health.unwellMs() === 0) watch.beat();
-      if (alive && health.unwellMs() > unwellLimitMs) {
+      const unwellMs = health.unwellMs();
+      if (host && unwellMs === 0) watch.beat();
+      if (host && unwellMs > unwellLimitMs) {
         log.warn({ jobId: watch.jobId }, 'a recorder host hangs and is killed');
-        const host = findHost(folder);
-        if (host) await killHost(host);
+        await killHost(host);
         continue;
       }
 
@@ -102,7 +103,7 @@ export async function watchHost(deps: WatchDeps, watch: Watch): Promise<WatchRes
         log.warn({ jobId: watch.jobId, err: error }, 'the state of a recording could not be written, trying again');
       }
 
-      if (!alive && waiting.length === 0) {
+      if (!host && waiting.length === 0) {
         await book.hostDied(status?.stats);
         return { kind: 'lost' };
       }
@@ -150,7 +151,7 @@ function createBookkeeper({ captures, transitions, stats }: WatchDeps, watch: Wa
       reportedAt = status.at;
       const positionMs = watch.baseline.positionMs + status.stats.positionMs;
       const bytes = watch.baseline.bytes + status.stats.bytes;
-      const progress = Math.min(99, (100 * positionMs) / watch.maxDurationMs);
+      const progress = Math.min(unfinishedProgress, (100 * positionMs) / watch.maxDurationMs);
       stats.set({ jobId, incarnation, progress, stats: { ...status.stats, positionMs, bytes } });
     },
 
