@@ -49,7 +49,8 @@ describe('a recording goes on by itself, as the next part,', () => {
     for (const pid of host.children('ffmpeg')) process.kill(pid, 'SIGSTOP');
     await host.entry('first-frame', 2);
     expect(await host.entry('part-ended', 1)).toMatchObject({ cause: 'ENCODER_STALLED' });
-    expect(readStatus(host.folder)?.phase).toBe('RECORDING');
+    // The manifest is written first, and fsynced; the status follows.
+    await expect.poll(() => readStatus(host.folder)?.phase).toBe('RECORDING');
   });
 });
 
