@@ -33,6 +33,7 @@ export async function recordPage(source: PageSource, allowedHost: string): Promi
     ...{ jobId: 'bench', incarnation: 1, source },
     egress: { allowedNetworks: [], allowedHosts: [allowedHost], deniedPorts: [] },
     ...{ maxDurationMs: measuredMinutes * 60_000, endsAt: null, leaseTimeoutMs: measuredMinutes * 60_000 },
+    ...{ hold: null, diskReserveBytes: 0, recordedBefore: { bytes: 0, parts: 0 } },
     tools: {
       ...{ ffmpeg: recorder.ffmpeg, ffprobe: recorder.ffprobe },
       ...{ chromium: recorder.chromium, browserUser: recorder.browserUser },

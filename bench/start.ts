@@ -76,7 +76,7 @@ async function browserLaunchMs(): Promise<number> {
     const options = { chromium: recorder.chromium, user, sandbox, scratch, display, sound, proxyPort: 9, signal };
     const browser = await launchBrowser({ ...options, ...size });
     const tookMs = performance.now() - startedAt;
-    await browser.close();
+    await browser.kill();
     return tookMs;
   } finally {
     await Promise.all([display.close(), sound.close()]);

@@ -1,16 +1,12 @@
-/** Starting and stopping archives. */
+/** Starting, beginning and stopping archives. */
 import { viewerOf } from '../src/context.js';
-import {
-  ConflictError,
-  InvalidStateError,
-  NotFoundError,
-  UnavailableError,
-  UrlRefusedError,
-  ValidationError,
-} from '../src/services/errors.js';
+import type { JobRequest } from '../src/jobs/states.js';
+import { ConflictError, NotFoundError, UrlRefusedError, ValidationError } from '../src/services/errors.js';
+import type { JobAnswer } from '../src/services/jobs.js';
 import { Archive } from './archive.js';
 import { builder } from './builder.js';
 import { uuidFrom } from './ids.js';
+import { requestErrors, requestIdDescription } from './job-requests.js';
 
 interface StartedArchive {
   archiveId: string;
@@ -32,7 +28,23 @@ const StartArchiveInput = builder.inputType('StartArchiveInput', {
     }),
     maxDuration: t.int({
       required: false,
-      description: 'Seconds from the first frame until it stops by itself, 1 to 21,600; 300 when left out.',
+      description:
+        'Seconds from the first frame until it stops by itself, pauses excluded; 1 to 21,600, 300 when left out.',
+    }),
+    autostart: t.boolean({
+      required: false,
+      description:
+        'Whether recording begins as soon as the page is ready; true when left out. False: it waits in STANDBY for `beginArchive`, 15 minutes unless set otherwise.',
+    }),
+    launchTime: t.field({
+      type: 'DateTime',
+      required: false,
+      description: 'When to start, at most a year ahead; until then it is SCHEDULED. At once when left out or past.',
+    }),
+    callbackUrl: t.string({
+      required: false,
+      description:
+        'Where every change of its state is posted, signed: an http or https address; at most 2,048 characters.',
     }),
     name: t.string({ required: false, description: 'Whatever helps to recognise it; at most 200 characters.' }),
     requestId: t.string({
@@ -70,39 +82,60 @@ builder.mutationField('startArchive', (t) =>
   }),
 );
 
-const StopArchiveInput = builder.inputType('StopArchiveInput', {
-  description: 'Which archive to stop.',
-  fields: (t) => ({
-    archiveId: t.id({ description: 'Global id of the archive.' }),
-    requestId: t.string({
-      required: false,
-      description: 'Names this request, at most 128 characters. Sent again with the same id it has no second effect.',
-    }),
-  }),
-});
+const requests = {
+  begin: {
+    type: 'BeginArchive',
+    field: 'beginArchive',
+    which: 'Which archive to begin.',
+    accepted: 'Recording begins with the next frame.',
+    does: 'Begins to record an archive in STANDBY: one that was started with `autostart: false`, once its page is ready.',
+  },
+  stop: {
+    type: 'StopArchive',
+    field: 'stopArchive',
+    which: 'Which archive to stop.',
+    accepted: 'The stop was accepted. The archive completes on its own.',
+    does: 'Ends a recording and keeps what was recorded. Answers once that is accepted; the file follows.',
+  },
+} as const;
 
-const StopArchivePayload = builder.objectRef<{ jobId: string; sequence: number }>('StopArchivePayload').implement({
-  description: 'The stop was accepted. The archive completes on its own.',
-  fields: (t) => ({
-    archive: t.prismaField({
-      type: Archive,
-      description: 'The archive as it is now.',
-      resolve: (query, { jobId }, _args, context) => archiveNow(query, jobId, context),
+for (const [request, { type, field, which, accepted, does }] of Object.entries(requests)) {
+  const Input = builder.inputType(`${type}Input`, {
+    description: which,
+    fields: (t) => ({
+      archiveId: t.id({ description: 'Global id of the archive.' }),
+      requestId: t.string({ required: false, description: requestIdDescription }),
     }),
-    sequence: t.exposeInt('sequence', { description: 'Number of the event this caused.' }),
-  }),
-});
+  });
 
-builder.mutationField('stopArchive', (t) =>
-  t.withAuth({ mayUse: 'Mutation.stopArchive' }).field({
-    type: StopArchivePayload,
-    description: 'Ends a recording and keeps what was recorded. Answers once that is accepted; the file follows.',
-    args: { input: t.arg({ type: StopArchiveInput, description: 'What to stop.' }) },
-    errors: { types: [ValidationError, NotFoundError, InvalidStateError, ConflictError, UnavailableError] },
-    resolve: (_root, { input }, { services, viewer }) =>
-      services.jobs.stop(uuidFrom(input.archiveId, ['Archive'], 'archive'), viewer, input.requestId ?? undefined),
-  }),
-);
+  const Payload = builder.objectRef<JobAnswer>(`${type}Payload`).implement({
+    description: accepted,
+    fields: (t) => ({
+      archive: t.prismaField({
+        type: Archive,
+        description: 'The archive as it is now.',
+        resolve: (query, { jobId }, _args, context) => archiveNow(query, jobId, context),
+      }),
+      sequence: t.exposeInt('sequence', { description: 'Number of the event this caused.' }),
+    }),
+  });
+
+  builder.mutationField(field, (t) =>
+    t.withAuth({ mayUse: `Mutation.${field}` }).field({
+      type: Payload,
+      description: does,
+      args: { input: t.arg({ type: Input, description: which }) },
+      errors: { types: requestErrors },
+      resolve: (_root, { input }, { services, viewer }) =>
+        services.jobs.request(
+          request as JobRequest,
+          uuidFrom(input.archiveId, ['Archive'], 'archive'),
+          viewer,
+          input.requestId ?? undefined,
+        ),
+    }),
+  );
+}
 
 async function archiveNow(query: object, id: string, context: Parameters<typeof viewerOf>[0]) {
   const archive = await context.services.archives.find(query, id, viewerOf(context));

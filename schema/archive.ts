@@ -2,12 +2,14 @@
 
 import { prismaConnectionHelpers } from '@pothos/plugin-prisma';
 import { type ArchiveStatus, archiveStatus } from '../src/jobs/archive-status.js';
+import { lostMsOf } from '../src/jobs/gaps.js';
 import { shownProgress } from '../src/jobs/progress.js';
 import type { JobReason } from '../src/jobs/reasons.js';
 import { builder } from './builder.js';
 import { File, FileConnection } from './file.js';
 import { decodeId } from './ids.js';
-import { gapsOf, JobGap, partsInOrder } from './job.js';
+import { gapsOf, JobGap, JobWarning, partsInOrder, warningsInOrder } from './job.js';
+import { totalCountField } from './pages.js';
 import { JobReasonEnum, JobStateEnum } from './states.js';
 
 const ArchiveStatusEnum = builder.enumType('ArchiveStatus', {
@@ -19,16 +21,16 @@ const ArchiveStatusEnum = builder.enumType('ArchiveStatus', {
     PAUSED: { description: 'Recording is paused on request.' },
     STOPPED: { description: 'Recorded; the file is not ready yet.' },
     COMPLETE: { description: 'The file is ready.' },
-    FAILED: { description: 'There is no file; the reason says why.' },
+    FAILED: { description: 'No file could be made; the reason says why. There may be one since, made again.' },
     CANCELED: { description: 'Given up before recording began.' },
     EXPIRED: { description: 'It was not begun in time.' },
   } satisfies Record<ArchiveStatus, { description: string }>,
 });
 
-/** The files an archive's own fields speak of, newest version first: one selection, so that they share one query. */
+/** The files an archive's own fields speak of, the first of the newest version first: one selection, so that they share one query. */
 const ownFiles = {
   where: { deletedAt: null, kind: { in: ['VIDEO' as const, 'THUMBNAIL' as const] } },
-  orderBy: [{ version: 'desc' as const }, { id: 'desc' as const }],
+  orderBy: [{ version: 'desc' as const }, { id: 'asc' as const }],
 };
 const fileConnection = prismaConnectionHelpers(builder, File, {
   cursor: 'id',
@@ -101,9 +103,36 @@ export const Archive = builder.prismaNode('Archive', {
       resolve: ({ job }) => job.stoppedAt,
     }),
     maxDuration: t.int({
-      description: 'After this long it stops by itself, seconds since the first frame.',
+      description: 'After this long it stops by itself, seconds since the first frame, pauses excluded.',
       select: { job: { select: { maxDurationMs: true } } },
       resolve: ({ job }) => Math.round(job.maxDurationMs / 1000),
+    }),
+    autostart: t.boolean({
+      description: 'Whether recording begins by itself; else it waits in STANDBY to be begun.',
+      select: { job: { select: { autostart: true } } },
+      resolve: ({ job }) => job.autostart,
+    }),
+    launchTime: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it is, or was, to be queued. Null when at once.',
+      select: { job: { select: { launchAt: true } } },
+      resolve: ({ job }) => job.launchAt,
+    }),
+    callbackUrl: t.string({
+      nullable: true,
+      description: 'Where its changes of state are posted.',
+      select: { job: { select: { callbackUrl: true } } },
+      resolve: ({ job }) => job.callbackUrl,
+    }),
+    warnings: t.field({
+      type: [JobWarning],
+      complexity: 10,
+      description: 'What was, or is, wrong with the recording, oldest first.',
+      select: (_args, _context, nestedSelection) => ({
+        job: { select: { warnings: nestedSelection(warningsInOrder) } },
+      }),
+      resolve: ({ job }) => job.warnings,
     }),
     duration: t.float({
       nullable: true,
@@ -117,15 +146,15 @@ export const Archive = builder.prismaNode('Archive', {
     gaps: t.field({
       type: [JobGap],
       complexity: 10,
-      description: 'What could not be captured, in order.',
+      description: 'What was not captured between the first frame and the last, in order; pauses too.',
       select: { job: { select: { parts: partsInOrder } } },
       resolve: ({ job }) => gapsOf(job.parts),
     }),
     lostDuration: t.float({
       complexity: 10,
-      description: 'All gaps together, seconds.',
+      description: 'All gaps that nobody asked for together, seconds: pauses do not count.',
       select: { job: { select: { parts: partsInOrder } } },
-      resolve: ({ job }) => gapsOf(job.parts).reduce((sum, { lostMs }) => sum + lostMs, 0) / 1000,
+      resolve: ({ job }) => lostMsOf(gapsOf(job.parts)) / 1000,
     }),
     file: t.field({
       type: File,
@@ -240,14 +269,7 @@ builder.queryField('archives', (t) =>
     {
       name: 'ArchiveConnection',
       description: 'A page of archives.',
-      fields: (c) => ({
-        totalCount: c.int({
-          description: 'How many there are on all pages together.',
-          extensions: { pothosPrismaTotalCount: true },
-          // The connection has it as a function, which the types do not say.
-          resolve: (page) => (page as unknown as { totalCount(): Promise<number> }).totalCount(),
-        }),
-      }),
+      fields: (c) => ({ totalCount: c.int(totalCountField) }),
     },
     { name: 'ArchiveEdge', description: 'An archive and its cursor.' },
   ),

@@ -7,6 +7,7 @@ import {
   type FieldIssue,
   InvalidStateError,
   NotFoundError,
+  PartsGoneError,
   UnavailableError,
   UrlRefusedError,
   ValidationError,
@@ -21,8 +22,14 @@ const ErrorCodeEnum = builder.enumType('ErrorCode', {
     NOT_FOUND: { description: 'There is no such thing, or these credentials do not reach it.' },
     INVALID_STATE: { description: "The job's state does not allow this." },
     CONFLICT: { description: 'The request id was used before with another input. Use a new one.' },
-    URL_REFUSED: { description: 'The URL leads to an address that recordings may not reach.' },
-    UNAVAILABLE: { description: 'The engine did not answer in time. Ask again; a request id makes that safe.' },
+    URL_REFUSED: {
+      description: 'The URL of a page or a callback leads to an address that this service may not reach.',
+    },
+    PARTS_GONE: { description: 'What was recorded is not kept any more, or nothing was recorded.' },
+    UNAVAILABLE: {
+      description:
+        'The engine did not answer in time, or the machine that is needed is away. Ask again; a request id makes that safe.',
+    },
   } satisfies Record<ErrorCode, { description: string }>,
 });
 
@@ -78,15 +85,22 @@ builder.objectType(ConflictError, {
 
 builder.objectType(UrlRefusedError, {
   name: 'UrlRefusedError',
-  description: 'The URL leads to an address that recordings may not reach.',
+  description: 'The URL of a page or a callback leads to an address that this service may not reach.',
   interfaces: [ErrorInterface],
   fields: (t) => ({
     url: t.exposeString('url', { description: 'The URL that was refused.' }),
   }),
 });
 
+builder.objectType(PartsGoneError, {
+  name: 'PartsGoneError',
+  description: 'What was recorded is not kept any more, or nothing was recorded.',
+  interfaces: [ErrorInterface],
+});
+
 builder.objectType(UnavailableError, {
   name: 'UnavailableError',
-  description: 'The engine did not answer in time; the request may still take effect.',
+  description:
+    'The engine did not answer in time, and the request may still take effect; or the machine that is needed is away.',
   interfaces: [ErrorInterface],
 });

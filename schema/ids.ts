@@ -1,16 +1,14 @@
-/** Global ids: opaque to clients, the type's name and the row's uuid to us. */
+/** Global ids as they are read: back to the type and the uuid they were made of. */
 import { NotFoundError } from '../src/services/errors.js';
 
-export const nodeTypes = ['ApiKey', 'Archive', 'File', 'Job', 'Project'] as const;
+export { encodeId } from '../src/global-id.js';
+
+export const nodeTypes = ['ApiKey', 'Archive', 'File', 'Job', 'Project', 'WebhookDelivery'] as const;
 export type NodeType = (typeof nodeTypes)[number];
 
 const pattern = new RegExp(`^(${nodeTypes.join('|')}):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$`);
-// The longest real one, Archive or Project with a uuid, has 59 characters.
+// The longest real one, WebhookDelivery with a uuid, has 70 characters.
 const maxLength = 80;
-
-export function encodeId(type: string, id: string | number | bigint): string {
-  return Buffer.from(`${type}:${id}`).toString('base64url');
-}
 
 /** What an id stands for; null when it is none of ours, whatever it contains. */
 export function decodeId(globalId: string): { type: NodeType; id: string } | null {

@@ -5,9 +5,11 @@ import './errors.js';
 import './file.js';
 import './job.js';
 import './job-events.js';
+import './job-requests.js';
 import './node.js';
 import './project.js';
 import './scalars.js';
+import './webhook.js';
 import { builder } from './builder.js';
 
 export const schema = builder.toSchema();

@@ -5,7 +5,7 @@ import { NotFoundError } from '../src/services/errors.js';
 import { builder } from './builder.js';
 import { encodeId, jobUuidFrom } from './ids.js';
 import { Job, JobStats } from './job.js';
-import { FailureActorEnum, JobReasonEnum, JobStateEnum, PartEndEnum } from './states.js';
+import { FailureActorEnum, JobReasonEnum, JobStateEnum, PartEndEnum, WarningCodeEnum } from './states.js';
 import { asSubscription } from './streams.js';
 
 type Snapshot = Extract<JobStreamItem, { kind: 'snapshot' }>;
@@ -110,12 +110,58 @@ builder.objectRef<Event<'JobPartEnded'>>('JobPartEnded').implement({
   }),
 });
 
+builder.objectRef<Event<'JobBegun'>>('JobBegun').implement({
+  description: 'The job was told to begin; its first frame follows.',
+  interfaces: [JobEvent],
+});
+
+builder.objectRef<Event<'JobWarningRaised'>>('JobWarningRaised').implement({
+  description: 'Something is wrong with the recording, which goes on.',
+  interfaces: [JobEvent],
+  fields: (t) => ({
+    warning: t.field({
+      type: WarningCodeEnum,
+      description: 'What is wrong.',
+      resolve: ({ payload }) => payload.code,
+    }),
+    // Not `message`, which is nullable in JobStateChanged: one selection could not have both.
+    detail: t.string({ description: 'The same in words.', resolve: ({ payload }) => payload.message }),
+  }),
+});
+
+builder.objectRef<Event<'JobWarningCleared'>>('JobWarningCleared').implement({
+  description: 'What was wrong with the recording is so no longer.',
+  interfaces: [JobEvent],
+  fields: (t) => ({
+    warning: t.field({
+      type: WarningCodeEnum,
+      description: 'What was wrong.',
+      resolve: ({ payload }) => payload.code,
+    }),
+  }),
+});
+
 builder.objectRef<Event<'JobFileAdded'>>('JobFileAdded').implement({
   description: 'A file of the job can be downloaded.',
   interfaces: [JobEvent],
   fields: (t) => ({
     fileId: t.id({ description: 'Global id of the file.', resolve: ({ payload }) => encodeId('File', payload.fileId) }),
     name: t.string({ description: 'File name.', resolve: ({ payload }) => payload.name }),
+  }),
+});
+
+builder.objectRef<Event<'JobFilesFailed'>>('JobFilesFailed').implement({
+  description: 'The files of an ended job were to be made again, and could not be. The job stays as it ended.',
+  interfaces: [JobEvent],
+  fields: (t) => ({
+    reason: t.field({
+      type: JobReasonEnum,
+      nullable: true,
+      description: 'Why, as a stable code.',
+      resolve: ({ payload }) => payload.reason,
+    }),
+    // Not `message`, which is nullable in JobStateChanged: one selection could not have both.
+    detail: t.string({ description: 'The reason in words.', resolve: ({ payload }) => payload.message }),
   }),
 });
 

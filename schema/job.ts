@@ -1,21 +1,14 @@
 /** Jobs: the one kind of work behind every front door. */
 
-import { viewerOf } from '../src/context.js';
 import type { PartEnd } from '../src/jobs/capture.js';
 import { type Gap, gapsBetween, type PartTimes } from '../src/jobs/gaps.js';
 import { shownProgress } from '../src/jobs/progress.js';
 import { type FailureActor, type JobReason, reasons } from '../src/jobs/reasons.js';
-import {
-  ConflictError,
-  InvalidStateError,
-  NotFoundError,
-  UnavailableError,
-  ValidationError,
-} from '../src/services/errors.js';
+import type { WarningCode } from '../src/jobs/warnings.js';
 import { builder } from './builder.js';
 import { FileConnection } from './file.js';
-import { decodeId, jobUuidFrom } from './ids.js';
-import { FailureActorEnum, JobKindEnum, JobReasonEnum, JobStateEnum, PartEndEnum } from './states.js';
+import { decodeId } from './ids.js';
+import { FailureActorEnum, JobKindEnum, JobReasonEnum, JobStateEnum, PartEndEnum, WarningCodeEnum } from './states.js';
 
 interface FailureShape {
   actor: FailureActor;
@@ -79,6 +72,25 @@ export const JobGap = builder.objectRef<Gap>('JobGap').implement({
   }),
 });
 
+export const JobWarning = builder.prismaObject('JobWarning', {
+  description: 'Something that was wrong with a recording for a while. Recording went on.',
+  select: { jobId: true, code: true, raisedAt: true },
+  fields: (t) => ({
+    code: t.field({
+      type: WarningCodeEnum,
+      description: 'What was wrong.',
+      resolve: ({ code }) => code as WarningCode,
+    }),
+    message: t.exposeString('message', { description: 'The same in words.' }),
+    raisedAt: t.expose('raisedAt', { type: 'DateTime', description: 'Since when it was so.' }),
+    clearedAt: t.expose('clearedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it was well again, or recording ended. Null while it lasts.',
+    }),
+  }),
+});
+
 export const JobStats = builder.prismaObject('JobStats', {
   description: 'The latest statistics of a running job.',
   select: { jobId: true },
@@ -113,6 +125,7 @@ export const JobStats = builder.prismaObject('JobStats', {
   }),
 });
 
+export const warningsInOrder = { orderBy: [{ raisedAt: 'asc' as const }, { code: 'asc' as const }] };
 export const partsInOrder = { orderBy: [{ incarnation: 'asc' as const }, { number: 'asc' as const }] };
 
 /** The gaps between parts as the database has them. */
@@ -164,7 +177,7 @@ export const Job = builder.prismaNode('Job', {
       description: 'When it leaves its state by itself at the latest. Null in a final state.',
     }),
     maxDuration: t.int({
-      description: 'After this long it stops by itself, seconds since the first frame.',
+      description: 'After this long it stops by itself, seconds since the first frame, pauses excluded.',
       select: { maxDurationMs: true },
       resolve: ({ maxDurationMs }) => Math.round(maxDurationMs / 1000),
     }),
@@ -174,6 +187,29 @@ export const Job = builder.prismaNode('Job', {
       select: { recordedMs: true },
       resolve: ({ recordedMs }) => (recordedMs === null ? null : recordedMs / 1000),
     }),
+    pausedDuration: t.float({
+      description: 'All pauses together, seconds. They do not count towards the maximum duration.',
+      select: { pausedMs: true, state: true, stateSince: true },
+      resolve: ({ pausedMs, state, stateSince }) =>
+        (pausedMs + (state === 'PAUSED' ? Date.now() - stateSince.getTime() : 0)) / 1000,
+    }),
+    autostart: t.exposeBoolean('autostart', {
+      description: 'Whether recording begins by itself; else it waits in STANDBY to be begun.',
+    }),
+    launchTime: t.expose('launchAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it is, or was, to be queued. Null when at once.',
+    }),
+    callbackUrl: t.exposeString('callbackUrl', {
+      nullable: true,
+      description: 'Where its changes of state are posted.',
+    }),
+    warnings: t.relation('warnings', {
+      query: warningsInOrder,
+      complexity: 10,
+      description: 'What was, or is, wrong with the recording, oldest first.',
+    }),
     parts: t.relation('parts', {
       query: partsInOrder,
       complexity: 10,
@@ -182,7 +218,7 @@ export const Job = builder.prismaNode('Job', {
     gaps: t.field({
       type: [JobGap],
       complexity: 10,
-      description: 'What could not be captured, in order.',
+      description: 'What was not captured between the first frame and the last, in order; pauses too.',
       select: { parts: partsInOrder },
       resolve: ({ parts }) => gapsOf(parts),
     }),
@@ -222,43 +258,5 @@ builder.queryField('job', (t) =>
       if (decoded?.type !== 'Job' && decoded?.type !== 'Archive') return null;
       return services.jobs.find(query, decoded.id, viewer);
     },
-  }),
-);
-
-const CancelJobInput = builder.inputType('CancelJobInput', {
-  description: 'Which job to give up.',
-  fields: (t) => ({
-    jobId: t.id({ description: 'Global id of the job, or of its archive.' }),
-    requestId: t.string({
-      required: false,
-      description: 'Names this request, at most 128 characters. Sent again with the same id it has no second effect.',
-    }),
-  }),
-});
-
-const CancelJobPayload = builder.objectRef<{ jobId: string; sequence: number }>('CancelJobPayload').implement({
-  description: 'The cancellation was accepted.',
-  fields: (t) => ({
-    job: t.prismaField({
-      type: Job,
-      description: 'The job as it is now.',
-      resolve: async (query, { jobId }, _args, context) => {
-        const job = await context.services.jobs.find(query, jobId, viewerOf(context));
-        if (!job) throw new NotFoundError('There is no such job any more.');
-        return job;
-      },
-    }),
-    sequence: t.exposeInt('sequence', { description: 'Number of the event this caused.' }),
-  }),
-});
-
-builder.mutationField('cancelJob', (t) =>
-  t.withAuth({ mayUse: 'Mutation.cancelJob' }).field({
-    type: CancelJobPayload,
-    description: 'Gives up a job that has not begun to record. Nothing of it is kept.',
-    args: { input: t.arg({ type: CancelJobInput, description: 'What to cancel.' }) },
-    errors: { types: [ValidationError, NotFoundError, InvalidStateError, ConflictError, UnavailableError] },
-    resolve: (_root, { input }, { services, viewer }) =>
-      services.jobs.cancel(jobUuidFrom(input.jobId), viewer, input.requestId ?? undefined),
   }),
 );

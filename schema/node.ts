@@ -16,6 +16,7 @@ const finders: Record<NodeType, Find> = {
   File: (query, id, { services, viewer }) => services.lookups.file(query, id, viewer),
   Job: (query, id, { services, viewer }) => services.jobs.find(query, id, viewer),
   Project: (query, id, { services, viewer }) => services.lookups.project(query, id, viewer),
+  WebhookDelivery: (query, id, { services, viewer }) => services.webhooks.find(query, id, viewer),
 };
 
 /** Null for what does not exist, is not this viewer's, or is no id at all: from outside these look alike. */

@@ -11,6 +11,14 @@ interface PageArguments {
   before?: string | null;
 }
 
+/** Options of the field `totalCount` of a connection that is given `totalCount` too. */
+export const totalCountField = {
+  description: 'How many there are on all pages together.',
+  extensions: { pothosPrismaTotalCount: true },
+  // The connection has it as a function, which the types do not say.
+  resolve: (page: unknown) => (page as { totalCount(): Promise<number> }).totalCount(),
+};
+
 /**
  * The cost of a connection field: its selection once for each row asked for. Every document is priced before it is
  * executed, so sizes and cursors that cannot be meant are refused here, once for all connections.

@@ -2,6 +2,7 @@
 import { type PartEnd, partEnds } from '../src/jobs/capture.js';
 import { type FailureActor, type JobReason, jobReasons, reasons } from '../src/jobs/reasons.js';
 import type { JobKind, JobState } from '../src/jobs/states.js';
+import { type WarningCode, warningCodes, warnings } from '../src/jobs/warnings.js';
 import { builder } from './builder.js';
 
 type Described<Name extends string> = Record<Name, { description: string }>;
@@ -55,18 +56,30 @@ export const FailureActorEnum = builder.enumType('FailureActor', {
 
 const partEndDescriptions: Record<PartEnd, string> = {
   STOPPED: 'The recording ended.',
+  PAUSED: 'Paused on request.',
   SUSPENDED: 'The recorder was asked to hand over; another one goes on.',
   ENCODER_DIED: 'The encoder died.',
   ENCODER_STALLED: 'The encoder no longer made progress.',
   BROWSER_DIED: 'The browser died.',
+  BROWSER_HUNG: 'The browser no longer drew the page.',
   DISPLAY_DIED: 'The display died.',
+  DISPLAY_HUNG: 'The display no longer answered.',
   SOUND_DIED: 'The sound server died.',
+  SOUND_HUNG: 'The sound server no longer answered.',
   HOST_DIED: 'The recorder itself died.',
+  MACHINE_LOST: 'The machine that recorded was lost.',
 };
 
 export const PartEndEnum = builder.enumType('PartEnd', {
-  description: 'Why a part ended. After all but the first two the next part begins behind a gap.',
+  description: 'Why a part ended. After all but the first the next part begins behind a gap.',
   values: Object.fromEntries(
     partEnds.map((name) => [name, { description: partEndDescriptions[name] }]),
   ) as Described<PartEnd>,
+});
+
+export const WarningCodeEnum = builder.enumType('WarningCode', {
+  description: 'What may be wrong with a recording while it goes on.',
+  values: Object.fromEntries(
+    warningCodes.map((name) => [name, { description: warnings[name] }]),
+  ) as Described<WarningCode>,
 });

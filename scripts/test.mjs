@@ -6,7 +6,9 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ensureVersitygw } from './setup/go-tools.mjs';
 import { projectRoot } from './setup/machine.mjs';
+import { SetupError } from './setup/terminal.mjs';
 
 const checks = {
   types: ['tsc', '--noEmit'],
@@ -23,6 +25,11 @@ for (const [name, [command, ...args]] of selection.length === 0 ? Object.entries
   console.log(`${ok ? '✓' : '✗'} ${name}`);
 }
 
+await ensureVersitygw().catch((error) => {
+  if (!(error instanceof SetupError)) throw error;
+  // All other tests can be run; those that need it will fail.
+  console.error(error.message);
+});
 const tests = runTests();
 counts.passed += tests.passed;
 counts.failed += tests.failed;

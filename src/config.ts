@@ -48,9 +48,28 @@ export const settings = z.object({
   ALLOWED_NETWORKS: list.optional(),
 
   QUEUE_TIMEOUT_SECONDS: seconds(1800, 604_800),
+  STANDBY_TIMEOUT_SECONDS: seconds(900, 86_400),
+  PAUSE_TIMEOUT_SECONDS: seconds(3600, 86_400),
+  // Below that, a worker that is only slow to beat or to start again would be given up.
+  MACHINE_TIMEOUT_SECONDS: z.coerce.number().int().min(10).max(600).default(60),
   // Two loads and a browser launch must fit into the 180 s that a job may be starting.
   PAGE_LOAD_TIMEOUT_SECONDS: seconds(30, 60),
   DOWNLOAD_URL_SECONDS: seconds(3600, 604_800),
+
+  DISK_RESERVE_MB: z.coerce.number().int().min(16).max(1_000_000).default(512),
+  PARTS_RETENTION_HOURS: z.coerce.number().min(0).max(8_760).default(0),
+  FAILED_PARTS_RETENTION_HOURS: z.coerce.number().min(1).max(8_760).default(168),
+
+  S3_BUCKET: z.string().optional(),
+  S3_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
+  S3_REGION: z.string().default('us-east-1'),
+  S3_PREFIX: z
+    .string()
+    .regex(/^([A-Za-z0-9_-][A-Za-z0-9._-]*\/)*$/, 'must be empty, or folders that each end in "/"')
+    .default(''),
+  S3_ACCESS_KEY_ID: z.string().optional(),
+  S3_SECRET_ACCESS_KEY: z.string().optional(),
+  S3_PATH_STYLE: z.stringbool().default(false),
 });
 
 export type Config = ReturnType<typeof loadConfig>;
@@ -60,13 +79,35 @@ export class ConfigError extends Error {
   override name = 'ConfigError';
 }
 
+/** Half of a storage would only be noticed when the first file is to be kept, and then in other words. */
+function checkStorage(env: z.infer<typeof settings>, context: z.RefinementCtx): void {
+  const refuse = (name: keyof typeof env, message: string) =>
+    context.addIssue({ code: 'custom', path: [name], message });
+  const { S3_BUCKET: bucket, S3_ACCESS_KEY_ID: key, S3_SECRET_ACCESS_KEY: secret } = env;
+  if (key && !secret) refuse('S3_SECRET_ACCESS_KEY', 'is missing, S3_ACCESS_KEY_ID is set. Set both or none');
+  if (secret && !key) refuse('S3_ACCESS_KEY_ID', 'is missing, S3_SECRET_ACCESS_KEY is set. Set both or none');
+  const names = ['S3_ENDPOINT', 'S3_PREFIX', 'S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'] as const;
+  const alone = names.filter((name) => env[name]);
+  if (!bucket && alone.length > 0)
+    refuse('S3_BUCKET', `is missing, ${alone.join(', ')} ${alone.length > 1 ? 'are' : 'is'} set. Name the bucket too`);
+}
+
+/** Settings with which a process keeps files in its data directory, whatever `.env` says of a bucket. */
+export const noBucket: Partial<Record<keyof typeof settings.shape, string>> = {
+  S3_BUCKET: '',
+  S3_ENDPOINT: '',
+  S3_PREFIX: '',
+  S3_ACCESS_KEY_ID: '',
+  S3_SECRET_ACCESS_KEY: '',
+};
+
 /**
  * Reads and checks the settings; relative paths are relative to the project folder.
  * A `.env` file in the project folder is read first, the environment wins. Throws ConfigError.
  */
 export function loadConfig(environment: NodeJS.ProcessEnv = { ...readEnvFile(), ...process.env }) {
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
-  const parsed = settings.safeParse(given);
+  const parsed = settings.superRefine(checkStorage).safeParse(given);
   if (!parsed.success) {
     const issues = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
     throw new ConfigError(`Settings are not usable:\n  ${issues.join('\n  ')}`);
@@ -106,8 +147,35 @@ export function loadConfig(environment: NodeJS.ProcessEnv = { ...readEnvFile(), 
     /** Private address ranges (CIDR) that clients' URLs may reach; loopback in development, none in production. */
     allowedNetworks: env.ALLOWED_NETWORKS ?? (development ? ['127.0.0.0/8', '::1/128'] : []),
     queueTimeoutMs: env.QUEUE_TIMEOUT_SECONDS * 1000,
+    standbyTimeoutMs: env.STANDBY_TIMEOUT_SECONDS * 1000,
+    pauseTimeoutMs: env.PAUSE_TIMEOUT_SECONDS * 1000,
+    /** A machine that is silent for this long is lost: its jobs go on elsewhere. */
+    machineTimeoutMs: env.MACHINE_TIMEOUT_SECONDS * 1000,
     pageLoadTimeoutMs: env.PAGE_LOAD_TIMEOUT_SECONDS * 1000,
     downloadUrlMs: env.DOWNLOAD_URL_SECONDS * 1000,
+    /** Kept free on the disk that parts are written to. */
+    diskReserveBytes: env.DISK_RESERVE_MB * 1_048_576,
+    /** How long parts are kept after their files were made. */
+    partsRetentionMs: env.PARTS_RETENTION_HOURS * 3_600_000,
+    /** How long parts are kept of which no files could be made. */
+    failedPartsRetentionMs: env.FAILED_PARTS_RETENTION_HOURS * 3_600_000,
+    /** Null: files are kept in the data directory, and parts on the machine that records them only. */
+    s3: env.S3_BUCKET
+      ? {
+          bucket: env.S3_BUCKET,
+          /** Undefined: Amazon's own. */
+          endpoint: env.S3_ENDPOINT,
+          region: env.S3_REGION,
+          /** Empty, or folders that each end in a slash. */
+          prefix: env.S3_PREFIX,
+          /** Undefined: found as the AWS SDK does, in the environment, the instance's role and so on. */
+          credentials:
+            env.S3_ACCESS_KEY_ID && env.S3_SECRET_ACCESS_KEY
+              ? { accessKeyId: env.S3_ACCESS_KEY_ID, secretAccessKey: env.S3_SECRET_ACCESS_KEY }
+              : undefined,
+          pathStyle: env.S3_PATH_STYLE,
+        }
+      : null,
   };
 }
 
@@ -135,6 +203,24 @@ export function childEnvironment(overrides: Partial<Record<keyof typeof settings
 export function strangerEnvironment(extra: Record<string, string> = {}): NodeJS.ProcessEnv {
   const { PATH, LANG, TZ, TMPDIR } = process.env;
   return { PATH, LANG: LANG ?? 'C.UTF-8', TZ, TMPDIR, ...extra };
+}
+
+/** The environment of a recorder host, whose own children get `strangerEnvironment`: where to ship parts to, nothing else of ours. */
+export function hostEnvironment(): NodeJS.ProcessEnv {
+  const ofStorage = Object.entries(process.env).filter(([name]) => /^(S3|AWS)_/.test(name));
+  const { HOME = '/', NODE_EXTRA_CA_CERTS } = process.env;
+  return strangerEnvironment({
+    // The AWS SDK looks for credentials in the home folder too.
+    HOME,
+    // Who signed the certificate of the storage.
+    ...(NODE_EXTRA_CA_CERTS ? { NODE_EXTRA_CA_CERTS } : {}),
+    ...(Object.fromEntries(ofStorage) as Record<string, string>),
+  });
+}
+
+/** Keeps the AWS SDK from printing, at its every start, which Node it will need in 2027: package.json pins it until then. */
+export function silenceAwsSdk(): void {
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
 }
 
 /** Creates a folder below the data directory if it is missing, and returns its path. */

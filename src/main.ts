@@ -2,15 +2,16 @@
 import { createAuthenticator } from './auth/authenticate.js';
 import { ensureDevelopmentKey } from './auth/development.js';
 import { createSigner } from './auth/signing.js';
-import { dataFolder, loadConfig, requireDatabaseUrl } from './config.js';
+import { loadConfig, requireDatabaseUrl } from './config.js';
 import { createDatabase } from './db.js';
 import { startFeed } from './events/feed.js';
 import { createReadiness } from './http/readiness.js';
-import { installationEpoch } from './installation.js';
+import { announceStorage, installationEpoch } from './installation.js';
 import { createLogger } from './logger.js';
 import { startServer } from './server.js';
 import { createServices } from './services/services.js';
-import { createLocalStorage } from './storage/local.js';
+import { storageIdentity } from './storage/identity.js';
+import { openStorage } from './storage/open.js';
 import { endWithSupervisor, sayReady } from './supervised.js';
 import { createEngine, createTemporalClient } from './temporal/client.js';
 
@@ -22,11 +23,12 @@ const client = createTemporalClient(config);
 const feed = startFeed({ url, db: database, log });
 
 await ensureDevelopmentKey(database, config);
+await announceStorage(database, storageIdentity(config));
 const services = createServices({
   config,
   db: database,
   engine: createEngine(client),
-  storage: createLocalStorage(dataFolder(config, 'files')),
+  storage: openStorage(config).files,
   signer: createSigner(database),
   feed,
   epoch: await installationEpoch(database),

@@ -8,18 +8,26 @@ export function sayReady(): void {
   process.send?.({ type: 'ready' });
 }
 
+export interface GentleEnds {
+  /** Puts running work aside first; asked for by the supervisor. */
+  suspend?(): Promise<void>;
+  /** Takes no new work and resolves when the present work has ended by itself, however long that takes. */
+  drain?(): Promise<void>;
+}
+
 /**
- * Calls `end` once, at SIGTERM or SIGINT or when the supervisor has gone, and exits afterwards.
- * `onSuspend` answers the order to put running work aside; the process ends then too.
+ * Calls `close` once and exits afterwards: at SIGTERM or SIGINT or when the supervisor has gone at once, after `suspend` when
+ * that was ordered, and at SIGQUIT after `drain`, which a second SIGQUIT or any of the others cuts short.
  */
-export function endWithSupervisor(end: () => Promise<void>, onSuspend?: () => Promise<void>): void {
+export function endWithSupervisor(close: () => Promise<void>, { suspend, drain }: GentleEnds = {}): void {
   let ending = false;
+  let draining = false;
   const finish = async (first?: () => Promise<void>) => {
     if (ending) return;
     ending = true;
     try {
       await first?.();
-      await end();
+      await close();
       process.exit(0);
     } catch {
       process.exit(1);
@@ -27,8 +35,13 @@ export function endWithSupervisor(end: () => Promise<void>, onSuspend?: () => Pr
   };
   process.on('SIGTERM', () => void finish());
   process.on('SIGINT', () => void finish());
+  process.on('SIGQUIT', () => {
+    if (draining || !drain) return void finish();
+    draining = true;
+    void drain().then(() => finish());
+  });
   process.on('disconnect', () => void finish());
   process.on('message', (order: Order) => {
-    if (order.type === 'suspend') void finish(onSuspend);
+    if (order.type === 'suspend') void finish(suspend);
   });
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Config, loadConfig } from '../src/config.js';
 
-/** Embedded servers and free ports whatever the settings say, in the given data folder. */
+/** Embedded servers, free ports and no bucket, whatever the settings say, in the given data folder. */
 export function isolatedConfig(dataDir: string): Config {
   const config = loadConfig();
   return {
@@ -15,6 +15,7 @@ export function isolatedConfig(dataDir: string): Config {
     port: 0,
     databaseUrl: undefined,
     postgresPort: 0,
+    s3: null,
     temporal: { ...config.temporal, address: undefined, namespace: 'default', port: 0, uiPort: 0 },
   };
 }

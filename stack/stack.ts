@@ -1,7 +1,7 @@
 /** The whole service on one machine: database, engine, API and workers, started in order and kept running. */
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Config, childEnvironment } from '../src/config.js';
+import { type Config, childEnvironment, noBucket } from '../src/config.js';
 import { claimDataFolder } from './exclusive.js';
 import { endHosts, killHosts } from './hosts.js';
 import { endLeftovers, keepNotes } from './leftovers.js';
@@ -19,6 +19,8 @@ export interface StackOptions {
   /** Ports of 0 are replaced by free ones; DATABASE_URL and TEMPORAL_ADDRESS, where given, replace the embedded servers. */
   config: Config;
   log: LineSink;
+  /** Settings that our own processes get besides what follows from `config`: they read all others from the environment. */
+  settings?: Parameters<typeof childEnvironment>[0];
   /** Which of our own processes to run; all of them unless told. */
   services?: readonly ServiceName[];
   /** Gives up a start that is under way: what has been started is killed. */
@@ -54,7 +56,13 @@ const stopOrder: readonly ProcessName[] = ['recorder', 'api', 'jobs', 'temporal'
  * Resolves when the API answers and both workers are ready. Throws DataFolderInUseError, PortTakenError,
  * PostgresUnavailableError, TemporalUnavailableError, MigrationError, or ProcessFailedError; nothing is left running then.
  */
-export async function startStack({ config, log: sink, services = serviceNames, signal }: StackOptions): Promise<Stack> {
+export async function startStack({
+  config,
+  settings,
+  log: sink,
+  services = serviceNames,
+  signal,
+}: StackOptions): Promise<Stack> {
   const { dataDir, projectRoot } = config;
   const log = createLog(sink);
   mkdirSync(dataDir, { recursive: true });
@@ -108,6 +116,9 @@ export async function startStack({ config, log: sink, services = serviceNames, s
 
     const url = config.port === 0 ? `http://${urlHost(config.host)}:${ports.PORT}` : config.publicUrl;
     const env = childEnvironment({
+      // What `.env` says of a bucket is not for a stack that shall have none.
+      ...(config.s3 === null ? noBucket : {}),
+      ...settings,
       NODE_ENV: config.development ? 'development' : 'production',
       DATA_DIR: dataDir,
       HOST: config.host,

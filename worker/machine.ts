@@ -1,23 +1,22 @@
 /** Which machine this is, and where the jobs it records lie. */
-import { randomUUID } from 'node:crypto';
-import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, dataFolder } from '../src/config.js';
+import { lastingId } from '../src/lasting-id.js';
 
 /** The machine's id: made once and kept in the data directory, since unfinished recordings lie there too. */
 export function machineId(config: Config): string {
-  const file = join(dataFolder(config), 'machine-id');
-  const draft = `${file}.${process.pid}`;
-  writeFileSync(draft, `m-${randomUUID().slice(0, 12)}`);
+  return lastingId(join(dataFolder(config), 'machine-id'), 'm-');
+}
+
+/** What recordings may still take on the disk, bytes; null when the disk does not say. */
+export function freeBytes(config: Config): number | null {
   try {
-    // Unlike a rename, a link never replaces the id that another process has just made.
-    linkSync(draft, file);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  } finally {
-    rmSync(draft, { force: true });
+    const { bavail, bsize } = statfsSync(jobsFolder(config));
+    return Math.max(0, bavail * bsize - config.diskReserveBytes);
+  } catch {
+    return null;
   }
-  return readFileSync(file, 'utf8').trim();
 }
 
 export const jobsFolder = (config: Config): string => dataFolder(config, 'jobs');

@@ -18,7 +18,7 @@ const worker =
   role === 'jobs'
     ? await (await import('./jobs-worker.js')).startJobsWorker(config, log)
     : await (await import('./recorder-worker.js')).startRecorderWorker(config, log);
-endWithSupervisor(worker.close, worker.suspend);
+endWithSupervisor(worker.close, worker);
 sayReady();
 log.info('ready');
 try {

@@ -13,6 +13,8 @@ export interface RunningWorker {
   done: Promise<void>;
   close(): Promise<void>;
   suspend?(): Promise<void>;
+  /** Takes no new work; resolves when what there is has ended by itself. */
+  drain?(): Promise<void>;
 }
 
 /** Connects (waiting for Temporal as long as it takes), does what must come before the first task, and starts polling. */
@@ -22,13 +24,7 @@ export async function startTemporalWorker(
   options: Pick<WorkerOptions, 'taskQueue' | 'activities' | 'workflowBundle' | 'maxConcurrentActivityTaskExecutions'>,
   beforePolling: () => Promise<void> = async () => {},
 ): Promise<{ done: Promise<void>; shutdown(): Promise<void> }> {
-  Runtime.install({
-    logger: new DefaultLogger('WARN', ({ level, message, meta }) =>
-      log[level === 'ERROR' ? 'error' : 'warn']({ meta }, message),
-    ),
-    // Signals are handled in one place, src/supervised.ts, which also knows what must end before the worker.
-    shutdownSignals: [],
-  });
+  installRuntime(log);
   const connection = await connect(config, log);
   await beforePolling();
   const worker = await Worker.create({
@@ -55,6 +51,21 @@ export async function startTemporalWorker(
       await connection.close().catch(() => {});
     },
   };
+}
+
+let installed = false;
+
+/** What all workers of a process share; it can be set only once. */
+function installRuntime(log: Logger): void {
+  if (installed) return;
+  installed = true;
+  Runtime.install({
+    logger: new DefaultLogger('WARN', ({ level, message, meta }) =>
+      log[level === 'ERROR' ? 'error' : 'warn']({ meta }, message),
+    ),
+    // Signals are handled in one place, src/supervised.ts, which also knows what must end before the worker.
+    shutdownSignals: [],
+  });
 }
 
 async function connect(config: Config, log: Logger): Promise<NativeConnection> {

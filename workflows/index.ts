@@ -1,2 +1,4 @@
 /** Every workflow the jobs worker knows. */
+export { deliver } from './deliver.js';
 export { job } from './job.js';
+export { webhook } from './webhook.js';

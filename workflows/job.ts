@@ -1,142 +1,126 @@
-/** The life of one job of any kind: wait for a machine, record, finalize, end. */
+/** The life of one job of any kind: wait for its time and for a machine, record, finalize, end. */
 import {
   ActivityFailure,
   ApplicationFailure,
   allHandlersFinished,
   CancellationScope,
   condition,
-  defineSignal,
-  defineUpdate,
   isCancellation,
-  setHandler,
   TimeoutFailure,
 } from '@temporalio/workflow';
 import type { HostOutcome } from '../src/jobs/capture.js';
-import {
-  cancelUpdateName,
-  invalidStateFailure,
-  type JobInput,
-  type PlacedSignal,
-  placedSignalName,
-  type RequestAnswer,
-  recordingSignalName,
-  stopUpdateName,
-} from '../src/jobs/messages.js';
-import { intendedEnds, type JobFailure, type JobReason } from '../src/jobs/reasons.js';
+import type { FinalizeResult, JobInput, TransitionInput } from '../src/jobs/messages.js';
+import { intendedEnds, type JobFailure } from '../src/jobs/reasons.js';
 import { isTerminal, type JobState, stateLimitsMs } from '../src/jobs/states.js';
 import { recorderOn, records } from './activities.js';
-
-export const stopUpdate = defineUpdate<RequestAnswer>(stopUpdateName);
-export const cancelUpdate = defineUpdate<RequestAnswer>(cancelUpdateName);
-export const placedSignal = defineSignal<[PlacedSignal]>(placedSignalName);
-export const recordingSignal = defineSignal(recordingSignalName);
+import { type Cause, createJobRun, recordedStates } from './job-run.js';
+import { answerRequests } from './requests.js';
 
 /** The recorder counts the maximum itself, to the frame; the workflow steps in only when it is this much too late. */
 const maxDurationGraceMs = 30_000;
+/** How long a recorder gets to end after a stop, before its attempt is canceled too. */
+const stopPatienceMs = stateLimitsMs.STOPPING / 3;
+const usualPauseTimeoutMs = 3_600_000;
 
 export async function job(input: JobInput): Promise<void> {
-  const { jobId, resume } = input;
-  /** Why the job ends, once it does. The first reason stays. */
-  let end: { reason: JobReason; message?: string } | undefined;
-  let machineId = resume?.machineId ?? undefined;
-  let placed = machineId !== undefined;
-  /** When the first frame was recorded, epoch ms. */
-  let recordingSince = resume?.elapsedMs == null ? undefined : Date.now() - resume.elapsedMs;
-  let over = false;
+  const { jobId, resume, standbyTimeoutMs, pauseTimeoutMs = usualPauseTimeoutMs } = input;
+  const run = createJobRun(input);
   /** Where parts of the job lie. */
   const machines = new Set<string>();
-  const queuedUntil = Date.now() + input.queueTimeoutMs;
 
-  const halt = (reason: JobReason, message?: string) => {
-    end ??= { reason, message };
-  };
   /** Answers the state the job is in then, which is another when `to` could not be entered any more. */
-  const enter = async (to: JobState, cause?: { reason: JobReason; message?: string }) => {
-    const answer = await records.transition({ jobId, to, ...cause });
+  const enter = async (to: JobState, more?: Omit<TransitionInput, 'jobId' | 'to'>) => {
+    const answer = await records.transition({ jobId, to, ...more });
     // The row may know of a first frame that we were not told of.
-    if (answer.state === 'RECORDING' || answer.state === 'RECONNECTING') recordingSince ??= Date.now();
+    if (recordedStates.includes(answer.state)) run.recordingSince ??= Date.now();
     return answer;
   };
-  const refuseIfEnding = () => {
-    if (over || end) throw ApplicationFailure.nonRetryable('STOPPING', invalidStateFailure);
-  };
-
-  // State comes before handlers: messages that wait are handled the moment their handler is set.
-  setHandler(placedSignal, (signal) => {
-    // May be told twice; a machine that records is not exchanged under way.
-    if (placed) return;
-    machineId = signal.machineId;
-    placed = true;
+  answerRequests({
+    jobId,
+    run,
+    enter,
+    steer() {
+      if (!run.placed || !run.machineId) return;
+      void recorderOn(run.machineId, input)
+        .steer({ jobId })
+        .catch(() => {});
+    },
   });
-  setHandler(recordingSignal, () => {
-    recordingSince ??= Date.now();
-  });
-  setHandler(
-    stopUpdate,
-    async () => {
-      halt('USER_INITIATED');
-      return enter('STOPPING', { reason: 'USER_INITIATED' });
-    },
-    { validator: refuseIfEnding },
-  );
-  setHandler(
-    cancelUpdate,
-    async () => {
-      halt('CANCELED');
-      // Without a machine there is nothing to stop; placed just now, it may still be queued.
-      const stopping = placed ? await enter('STOPPING', { reason: 'CANCELED' }) : undefined;
-      if (stopping && stopping.state !== 'QUEUED') return stopping;
-      return enter('CANCELED', { reason: 'CANCELED' });
-    },
-    {
-      validator: () => {
-        refuseIfEnding();
-        if (recordingSince) throw ApplicationFailure.nonRetryable('RECORDING', invalidStateFailure);
-      },
-    },
-  );
 
   try {
     if (resume && (resume.state === 'STOPPING' || resume.state === 'FINALIZING')) {
-      halt(resume.reason ?? 'USER_INITIATED');
-    } else if (resume && !placed) {
+      run.halt(resume.reason ?? 'USER_INITIATED');
+    } else if (resume && resume.state !== 'SCHEDULED' && !run.placed) {
       await records.requestPlacement({ jobId });
     }
-    while (!end) {
-      const waitMs = recordingSince ? stateLimitsMs.RECONNECTING : queuedUntil - Date.now();
-      // Whoever waits for another machine has media on the lost one, which may come back.
-      if (!(await condition(() => placed || !!end, Math.max(1, waitMs)))) {
-        halt(recordingSince ? 'MACHINE_LOST' : 'QUEUE_TIMEOUT');
+    if (input.launchAt !== undefined && (!resume || resume.state === 'SCHEDULED')) await launch(input.launchAt);
+    let queuedUntil = Date.now() + input.queueTimeoutMs;
+    while (!run.end) {
+      const { pausedSince } = run;
+      const waitMs =
+        pausedSince !== undefined
+          ? pauseLeftMs()
+          : run.recordingSince
+            ? stateLimitsMs.RECONNECTING
+            : queuedUntil - Date.now();
+      const moved = () => run.placed || !!run.end || run.pausedSince !== pausedSince;
+      if (!(await condition(moved, Math.max(1, waitMs)))) {
+        // Whoever waits for another machine has media on the lost one, which may come back.
+        run.halt(pausedSince !== undefined ? 'PAUSE_TIMEOUT' : run.recordingSince ? 'MACHINE_LOST' : 'QUEUE_TIMEOUT');
       }
-      if (end || !machineId) break;
+      if (run.end || !run.machineId) break;
+      if (!run.placed) continue;
       await enter('STARTING');
-      if (end) break;
-      machines.add(machineId);
-      const result = await recordOn(machineId);
+      if (run.end) break;
+      machines.add(run.machineId);
+      const result = await recordOn(run.machineId);
       if (result.kind !== 'machine-lost') {
         concludeFrom(result);
         break;
       }
-      if (end) break;
-      placed = false;
-      await enter(recordingSince ? 'RECONNECTING' : 'QUEUED', { reason: 'MACHINE_LOST' });
-      await records.requestPlacement({ jobId });
+      if (run.end) break;
+      run.placed = false;
+      queuedUntil = Date.now() + input.queueTimeoutMs;
+      await interrupt();
+      await records.requestPlacement({ jobId, lostMachineId: run.machineId });
     }
   } catch (error) {
     if (!isCancellation(error)) throw error;
     // Canceled from outside, by an operator: what was recorded is kept all the same.
-    halt(recordingSince ? 'USER_INITIATED' : 'CANCELED');
+    run.halt(run.recordingSince ? 'USER_INITIATED' : 'CANCELED');
   }
   await CancellationScope.nonCancellable(conclude);
 
+  /** Waits for the launch time and queues the job. */
+  async function launch(at: number): Promise<void> {
+    await condition(() => !!run.end, Math.max(1, at - Date.now()));
+    if (run.end) return;
+    await enter('QUEUED');
+    await records.requestPlacement({ jobId });
+  }
+
+  /** Says that the machine is lost. What is paused stays so; only the recorder that waits with it will be another. */
+  async function interrupt(): Promise<void> {
+    if (run.pausedSince !== undefined) return;
+    const reason = 'MACHINE_LOST';
+    const { state } = run.recordingSince ? { state: 'RECORDING' } : await enter('QUEUED', { reason });
+    // The row may know of a first frame that we were not told of.
+    if (state === 'RECORDING') await enter('RECONNECTING', { reason, from: ['RECORDING'] });
+  }
+
+  function pauseLeftMs(): number {
+    return pauseTimeoutMs - (Date.now() - (run.pausedSince ?? Date.now()));
+  }
+
   /** Records on a machine until the recorder has ended, or the machine is found to be lost. */
   async function recordOn(machine: string): Promise<HostOutcome | { kind: 'machine-lost' }> {
-    const { record, stopRecording } = recorderOn(machine, input.maxDurationMs);
+    const { record, stopRecording } = recorderOn(machine, input);
     const capture = new CancellationScope();
     const guards = new CancellationScope();
-    let done = false;
+    let ended: HostOutcome | { kind: 'machine-lost' } | undefined;
+    let abandoned = false;
 
-    const outcome = capture
+    void capture
       .run(() => record({ jobId }))
       .then(
         (result): HostOutcome => result.outcome,
@@ -145,81 +129,127 @@ export async function job(input: JobInput): Promise<void> {
           if (isCancellation(error)) return { kind: 'stopped' };
           return { kind: 'failed', failure: failureOf(error) };
         },
-      );
+      )
+      .then((outcome) => {
+        ended = outcome;
+      });
 
-    const guard = guards.run(async () => {
-      if (!(await condition(() => !!recordingSince || !!end || done, stateLimitsMs.STARTING))) halt('START_TIMEOUT');
-      const leftMs = input.maxDurationMs - (Date.now() - (recordingSince ?? Date.now()));
-      if (!(await condition(() => !!end || done, Math.max(1, leftMs + maxDurationGraceMs)))) halt('MAXIMUM_DURATION');
-      if (done) return;
-      // The quick way to the recorder; a cancellation takes up to 2 s but also reaches a retry.
-      await stopRecording({ jobId }).catch(() => capture.cancel());
-      if (!(await condition(() => done, stateLimitsMs.STOPPING / 3))) capture.cancel();
-    });
-    const guarded = guard.catch((error) => {
-      if (!isCancellation(error)) throw error;
-    });
+    const over = () => !!ended || !!run.end;
+    const guarded = guards
+      .run(async () => {
+        await guardStart(over);
+        await guardDuration(over);
+        if (ended) return;
+        // The quick way to the recorder; a cancellation takes up to 2 s but also reaches a retry.
+        await stopRecording({ jobId }).catch(() => capture.cancel());
+        if (!(await condition(() => !!ended, stopPatienceMs))) {
+          capture.cancel();
+          // Finalizing ends whatever still records.
+          abandoned = !(await condition(() => !!ended, stateLimitsMs.STOPPING - stopPatienceMs));
+        }
+      })
+      .catch((error) => {
+        if (!isCancellation(error)) throw error;
+      });
 
-    const result = await outcome;
-    done = true;
+    await condition(() => !!ended || abandoned);
     guards.cancel();
     await guarded;
-    return result;
+    return ended ?? { kind: 'stopped' };
+  }
+
+  /** Until the first frame, by way of standby where the job is to be begun by its client. */
+  async function guardStart(over: () => boolean): Promise<void> {
+    const recording = () => !!run.recordingSince || over();
+    const standsBy = () => run.standbySince !== undefined || recording();
+    if (!(await condition(standsBy, stateLimitsMs.STARTING))) run.halt('START_TIMEOUT');
+    if (standbyTimeoutMs === undefined || recording()) return;
+    const standbyLeftMs = standbyTimeoutMs - (Date.now() - (run.standbySince ?? Date.now()));
+    if (!(await condition(() => run.begun || recording(), Math.max(1, standbyLeftMs)))) run.halt('STANDBY_TIMEOUT');
+    if (!(await condition(recording, stateLimitsMs.STARTING))) run.halt('START_TIMEOUT');
+  }
+
+  /** Until the job's length is recorded; while it is paused, until it has been so for too long. */
+  async function guardDuration(over: () => boolean): Promise<void> {
+    do {
+      const { pausedSince } = run;
+      const waitMs = pausedSince === undefined ? run.leftMs() + maxDurationGraceMs : pauseLeftMs();
+      const moved = () => over() || run.pausedSince !== pausedSince;
+      if (!(await condition(moved, Math.max(1, waitMs))))
+        run.halt(pausedSince === undefined ? 'MAXIMUM_DURATION' : 'PAUSE_TIMEOUT');
+    } while (!over());
   }
 
   function concludeFrom(outcome: HostOutcome): void {
-    if (outcome.kind === 'failed') halt(outcome.failure.reason, outcome.failure.message);
-    else if (outcome.kind === 'max-duration') halt('MAXIMUM_DURATION');
-    else if (outcome.kind === 'session-ended') halt('SESSION_ENDED');
-    else if (outcome.kind === 'stopped') halt('USER_INITIATED');
-    else halt('CAPTURE_FAILED');
+    if (outcome.kind === 'failed') run.halt(outcome.failure.reason, outcome.failure.message);
+    else if (outcome.kind === 'max-duration') run.halt('MAXIMUM_DURATION');
+    else if (outcome.kind === 'session-ended') run.halt('SESSION_ENDED');
+    else if (outcome.kind === 'stopped') run.halt('USER_INITIATED');
+    else run.halt('CAPTURE_FAILED');
   }
 
   /** From whatever happened to the job's last state, by way of everything that was recorded. */
   async function conclude(): Promise<void> {
-    const cause = end ?? { reason: 'CAPTURE_FAILED' as const };
+    const cause = run.end ?? { reason: 'CAPTURE_FAILED' as const };
     if (cause.reason === 'CANCELED') {
-      if (machineId) {
-        const { discard } = recorderOn(machineId, input.maxDurationMs);
-        await discard({ jobId }).catch(() => {});
-      }
+      await discard();
       await enter('CANCELED', cause);
-    } else if (cause.reason === 'QUEUE_TIMEOUT') {
+    } else if (cause.reason === 'QUEUE_TIMEOUT' || cause.reason === 'STANDBY_TIMEOUT') {
       const { state } = await enter('EXPIRED', cause);
-      if (!isTerminal(state)) await finalizeOn(machineId, cause);
-    } else await finalizeOn(machineId, cause);
-    over = true;
+      if (!isTerminal(state)) await finalize(cause);
+      else if (cause.reason === 'STANDBY_TIMEOUT') await discard();
+    } else await finalize(cause);
+    run.over = true;
     await condition(allHandlersFinished);
   }
 
-  async function finalizeOn(
-    machine: string | undefined,
-    cause: { reason: JobReason; message?: string },
-  ): Promise<void> {
-    if (!machine) {
+  async function discard(): Promise<void> {
+    if (!run.machineId) return;
+    await recorderOn(run.machineId, input)
+      .discard({ jobId })
+      .catch(() => {});
+  }
+
+  async function finalize(cause: Cause): Promise<void> {
+    if (!run.machineId) {
       await enter('FAILED', cause);
       return;
     }
     await enter('FINALIZING', cause);
-    let recordedMs: number;
-    try {
-      ({ recordedMs } = await recorderOn(machine, input.maxDurationMs).finalize({ jobId }));
-    } catch (error) {
-      const { message } = failureOf(error);
-      await enter('FAILED', { reason: isMachineLost(error) ? 'MACHINE_LOST' : 'FINALIZE_FAILED', message });
+    const result = await makeFiles();
+    if ('failed' in result) {
+      const { message } = failureOf(result.failed);
+      await enter('FAILED', { reason: isMachineLost(result.failed) ? 'MACHINE_LOST' : 'FINALIZE_FAILED', message });
       return;
     }
+    const { recordedMs, missingParts = machines.size - 1 } = result;
     const intended = intendedEnds.includes(cause.reason);
-    if (recordedMs === 0) await enter('FAILED', intended ? { reason: 'NO_MEDIA' } : cause);
-    // The parts on the machines before are not in the result.
-    else if (machines.size > 1) await enter('PARTIAL', { reason: 'MACHINE_LOST' });
+    if (missingParts > 0) await enter(recordedMs > 0 ? 'PARTIAL' : 'FAILED', { reason: 'MACHINE_LOST' });
+    else if (recordedMs === 0) await enter('FAILED', intended ? { reason: 'NO_MEDIA' } : cause);
     else await enter(intended ? 'COMPLETE' : 'PARTIAL', cause);
+  }
+
+  /** On the machine that has the parts; where they are shared, on any other when that one is lost. */
+  async function makeFiles(): Promise<FinalizeResult | { failed: unknown }> {
+    const until = Date.now() + stateLimitsMs.FINALIZING;
+    for (;;) {
+      try {
+        return await recorderOn(run.machineId as string, input).finalize({ jobId });
+      } catch (error) {
+        const elsewhere = input.sharedParts && isMachineLost(error);
+        if (!elsewhere || Date.now() >= until) return { failed: error };
+        run.placed = false;
+        await records.requestPlacement({ jobId, lostMachineId: run.machineId });
+        if (!(await condition(() => run.placed, Math.max(1, until - Date.now())))) return { failed: error };
+      }
+    }
   }
 }
 
-/** The machine's worker did not take the work up, or was silent too long and was not there to try again. */
+/** The machine's worker did not take the work up, or was silent too long: not one that was there and failed until the time was over. */
 function isMachineLost(error: unknown): boolean {
-  return error instanceof ActivityFailure && error.cause instanceof TimeoutFailure;
+  if (!(error instanceof ActivityFailure) || !(error.cause instanceof TimeoutFailure)) return false;
+  return !(error.cause.cause instanceof ApplicationFailure);
 }
 
 function failureOf(error: unknown): JobFailure {

@@ -41,6 +41,63 @@ export const StopArchive = graphql(`
   }
 `);
 
+export const BeginArchive = graphql(`
+  mutation BeginArchive($input: BeginArchiveInput!) {
+    beginArchive(input: $input) {
+      __typename
+      ... on BeginArchivePayload {
+        sequence
+        archive {
+          id
+          status
+        }
+      }
+      ... on Error {
+        code
+        message
+      }
+    }
+  }
+`);
+
+export const PauseJob = graphql(`
+  mutation PauseJob($input: PauseJobInput!) {
+    pauseJob(input: $input) {
+      __typename
+      ... on PauseJobPayload {
+        sequence
+        job {
+          id
+          state
+        }
+      }
+      ... on Error {
+        code
+        message
+      }
+    }
+  }
+`);
+
+export const ResumeJob = graphql(`
+  mutation ResumeJob($input: ResumeJobInput!) {
+    resumeJob(input: $input) {
+      __typename
+      ... on ResumeJobPayload {
+        sequence
+        job {
+          id
+          state
+        }
+      }
+      ... on Error {
+        code
+        message
+      }
+    }
+  }
+`);
+
 export const CancelJob = graphql(`
   mutation CancelJob($input: CancelJobInput!) {
     cancelJob(input: $input) {
@@ -118,6 +175,13 @@ export const JobEvents = graphql(`
         number
         duration
         cause
+      }
+      ... on JobWarningRaised {
+        warning
+        detail
+      }
+      ... on JobWarningCleared {
+        warning
       }
       ... on JobFileAdded {
         fileId

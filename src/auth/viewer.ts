@@ -6,7 +6,7 @@ export const scopes = {
   'jobs:start': 'Start jobs.',
   'jobs:write': 'Stop, cancel and change jobs that exist.',
   'files:read': 'Download files.',
-  'keys:write': 'Create and revoke API keys.',
+  'keys:write': 'Create and revoke API keys, and replace the secret that callbacks are signed with.',
   admin: 'Everything, now and in later versions.',
 } as const satisfies Record<string, string>;
 export type Scope = keyof typeof scopes;

@@ -1,6 +1,7 @@
 /** Writing to the outbox: the event of a change goes into the transaction of the change, the wake-up after its commit. */
 import type { Database, Transaction } from '../db.js';
 import type { JobEventPayload } from '../jobs/events.js';
+import { appendDelivery, type CallbackJob } from '../webhooks/append.js';
 
 /** NOTIFY channels. They carry no contents: what they announce is read from the tables. */
 export const eventsChannel = 'tapedeck_events';
@@ -8,19 +9,17 @@ export const statsChannel = 'tapedeck_stats';
 export const placementChannel = 'tapedeck_placement';
 
 /** The job row an event belongs to, after its `eventSequence` was raised in the same transaction. */
-export interface EventJob {
-  id: string;
-  projectId: string;
+export interface EventJob extends CallbackJob {
   sessionId: string | null;
-  eventSequence: number;
 }
 
 /**
- * Writes one event of a job. The job's row must have been updated first in this transaction: its lock makes the numbers
- * of a job gapless and their order the order of commits.
+ * Writes one event of a job, and what is to be posted of it to the job's callback URL. The job's row must have been updated
+ * first in this transaction: its lock makes the numbers of a job gapless and their order the order of commits.
  */
 export async function appendJobEvent(transaction: Transaction, job: EventJob, payload: JobEventPayload): Promise<void> {
-  await transaction.event.create({
+  const { occurredAt } = await transaction.event.create({
+    select: { occurredAt: true },
     data: {
       projectId: job.projectId,
       sessionId: job.sessionId,
@@ -30,6 +29,7 @@ export async function appendJobEvent(transaction: Transaction, job: EventJob, pa
       payload,
     },
   });
+  if (payload.type === 'JobStateChanged') await appendDelivery(transaction, job, { ...payload, occurredAt });
 }
 
 /** Tells listeners that there is something to read. */

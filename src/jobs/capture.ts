@@ -4,6 +4,7 @@
  */
 import type { ProcessIdentity } from '../process-identity.js';
 import type { JobFailure } from './reasons.js';
+import type { WarningCode } from './warnings.js';
 
 /** File names in `jobs/<jobId>/i<incarnation>/`. */
 export const hostFiles = {
@@ -52,6 +53,12 @@ export interface HostSpec {
   maxDurationMs: number;
   /** When the job ends by itself, epoch milliseconds, if an earlier host recorded its first frame; it then counts instead. */
   endsAt: number | null;
+  /** With the source open, wait to be told to record: because the job was not begun yet, or because it is paused. */
+  hold: 'standby' | 'paused' | null;
+  /** Recording ends in good order before less than this is free on the disk; what the result will need is added to it. */
+  diskReserveBytes: number;
+  /** What earlier incarnations recorded of the job: its files will be made of that too. */
+  recordedBefore: { bytes: number; parts: number };
   /** Without a renewed lease for this long the host closes its part and ends. */
   leaseTimeoutMs: number;
   tools: { ffmpeg: string; ffprobe: string; chromium: string; browserUser: string };
@@ -71,7 +78,14 @@ export interface HostLease {
   renewedAt: number;
 }
 
-export type HostCommand = { command: 'stop' } | { command: 'suspend' };
+/**
+ * `record`: begin, or go on after a pause. `pause`: close the part and wait, with the source kept open. Each is accepted
+ * at any time and changes nothing when the host does that already.
+ */
+export const hostCommands = ['stop', 'suspend', 'pause', 'record'] as const;
+export interface HostCommand {
+  command: (typeof hostCommands)[number];
+}
 export type HostReply = { ok: true } | { ok: false; error: string };
 
 /** How a host ended. `suspended`: asked to close its part so that another host can go on later. */
@@ -79,7 +93,7 @@ export type HostOutcome =
   | { kind: 'stopped' | 'max-duration' | 'session-ended' | 'suspended' | 'lease-expired' }
   | { kind: 'failed'; failure: JobFailure };
 
-export const hostPhases = ['STARTING', 'RECORDING', 'RECONNECTING', 'STOPPING', 'ENDED'] as const;
+export const hostPhases = ['STARTING', 'STANDBY', 'RECORDING', 'PAUSED', 'RECONNECTING', 'STOPPING', 'ENDED'] as const;
 export type HostPhase = (typeof hostPhases)[number];
 
 /** Totals over the parts of this incarnation; written twice a second by rename. */
@@ -90,6 +104,15 @@ export interface HostStatus {
   stats: CaptureStats;
   /** Requests that the egress gate refused, newest last, at most 20. */
   refused: string[];
+  /** What is wrong at the moment. */
+  warnings: HostWarning[];
+}
+
+export interface HostWarning {
+  code: WarningCode;
+  /** Epoch milliseconds when it began to be so. */
+  since: number;
+  message: string;
 }
 
 export interface CaptureStats {
@@ -121,16 +144,21 @@ export const noStats: CaptureStats = {
   pageFrames: 0,
 };
 
-/** Why a part ended. The last four are faults: the next part begins after a gap. */
+/** Why a part ended. After all but the first the next part begins behind a gap; after all but the first three it was a fault. */
 export const partEnds = [
   'STOPPED',
+  'PAUSED',
   'SUSPENDED',
   'ENCODER_DIED',
   'ENCODER_STALLED',
   'BROWSER_DIED',
+  'BROWSER_HUNG',
   'DISPLAY_DIED',
+  'DISPLAY_HUNG',
   'SOUND_DIED',
+  'SOUND_HUNG',
   'HOST_DIED',
+  'MACHINE_LOST',
 ] as const;
 export type PartEnd = (typeof partEnds)[number];
 

@@ -2,6 +2,7 @@
 import type { PartEnd } from './capture.js';
 import type { FailureActor, JobReason } from './reasons.js';
 import type { JobState } from './states.js';
+import type { WarningCode } from './warnings.js';
 
 export type JobEventPayload =
   | {
@@ -15,7 +16,13 @@ export type JobEventPayload =
     }
   | { type: 'JobPartStarted'; incarnation: number; number: number; startedAt: string }
   | { type: 'JobPartEnded'; incarnation: number; number: number; durationMs: number; cause: PartEnd }
-  | { type: 'JobFileAdded'; fileId: string; name: string; kind: string };
+  /** A job in STANDBY was told to begin; its first frame follows. */
+  | { type: 'JobBegun' }
+  | { type: 'JobWarningRaised'; code: WarningCode; message: string }
+  | { type: 'JobWarningCleared'; code: WarningCode }
+  | { type: 'JobFileAdded'; fileId: string; name: string; kind: string }
+  /** Files were to be made again after the job had ended, and could not be. `runId`: of the workflow, which tells it once. */
+  | { type: 'JobFilesFailed'; version: number; reason: JobReason; message: string; runId: string };
 
 /** One item of a job's event stream. `cursor` is opaque and resumes any stream after this item. */
 export type JobStreamItem =

@@ -19,6 +19,10 @@ export interface Gap {
   cause: PartEnd;
 }
 
+/** Milliseconds lost against anybody's will: all gaps but the pauses. */
+export const lostMsOf = (gaps: readonly Gap[]): number =>
+  gaps.reduce((sum, { lostMs, cause }) => sum + (cause === 'PAUSED' ? 0 : lostMs), 0);
+
 /**
  * The gaps between parts, in order of time. Pauses and suspensions are gaps too: nothing was recorded in them. Parts that
  * touch or overlap have none between them.

@@ -30,7 +30,8 @@ export const transitions = {
   STANDBY: ['RECORDING', 'STOPPING', 'FINALIZING', 'QUEUED', 'EXPIRED', 'CANCELED', 'FAILED'],
   RECORDING: ['RECONNECTING', 'PAUSED', 'STOPPING', 'FINALIZING'],
   RECONNECTING: ['RECORDING', 'PAUSED', 'STOPPING', 'FINALIZING'],
-  PAUSED: ['RECORDING', 'RECONNECTING', 'STOPPING', 'FINALIZING'],
+  // Resumed, it is taken up again like any interrupted recording: the first frame makes it RECORDING.
+  PAUSED: ['RECONNECTING', 'STOPPING', 'FINALIZING'],
   STOPPING: ['FINALIZING', 'CANCELED'],
   FINALIZING: ['COMPLETE', 'PARTIAL', 'FAILED', 'CANCELED'],
   COMPLETE: [],
@@ -55,6 +56,11 @@ export const requests = {
   stop: ['RECORDING', 'RECONNECTING', 'PAUSED'],
   /** Give up a job that has not begun to record; nothing is kept. */
   cancel: ['SCHEDULED', 'QUEUED', 'STARTING', 'STANDBY'],
+  /** Begin to record what waits for it. */
+  begin: ['STANDBY'],
+  /** Record nothing for a while; the result is one file all the same. */
+  pause: ['RECORDING', 'RECONNECTING'],
+  resume: ['PAUSED'],
 } as const satisfies Record<string, readonly JobState[]>;
 export type JobRequest = keyof typeof requests;
 

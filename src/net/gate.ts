@@ -120,7 +120,7 @@ export function createGate({ policy, lookup = systemLookup }: { policy: EgressPo
 }
 
 /** True if the address is this machine's. */
-function isOwn(address: string, kind: AddressKind): boolean {
+export function isOwn(address: string, kind: AddressKind): boolean {
   if (kind === 'loopback' || kind === 'unspecified') return true;
   // Read each time, 0.1 ms: addresses come and go while a recording runs.
   const own = Object.values(networkInterfaces()).flatMap((each) => each ?? []);

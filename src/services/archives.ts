@@ -7,11 +7,13 @@ import type { Config } from '../config.js';
 import type { Database } from '../db.js';
 import { appendJobEvent, eventsChannel, placementChannel, type Wake } from '../events/outbox.js';
 import type { Archive, Prisma } from '../generated/prisma/client.js';
+import { expectedBytes } from '../jobs/bitrate.js';
 import type { PageSource } from '../jobs/capture.js';
 import type { JobState } from '../jobs/states.js';
 import type { Engine } from '../temporal/client.js';
+import type { CallbackUrlCheck } from '../webhooks/callback-url.js';
 import { ValidationError } from './errors.js';
-import { jobInput } from './jobs.js';
+import { jobInput } from './job-input.js';
 import type { UrlCheck } from './page-urls.js';
 import { keepResult, plainText, requestIdRule } from './requests.js';
 import { visibleJobs } from './visibility.js';
@@ -28,6 +30,8 @@ const side = (least: number, most: number, usual: number) =>
       return wanted + (wanted % 2);
     });
 
+const longestWaitMs = 366 * 24 * 3_600_000;
+
 const startInput = z.object({
   url: z.string().min(1, 'is empty').max(2048, 'is longer than 2,048 characters'),
   width: side(320, 1920, 640),
@@ -42,6 +46,15 @@ const startInput = z.object({
     .max(200, 'is longer than 200 characters')
     .nullish()
     .transform((name) => name?.trim() || 'Archive'),
+  autostart: z
+    .boolean()
+    .nullish()
+    .transform((given) => given ?? true),
+  launchTime: z
+    .date()
+    .refine((time) => time.getTime() <= Date.now() + longestWaitMs, 'is more than a year from now')
+    .nullish(),
+  callbackUrl: z.string().nullish(),
   requestId: requestIdRule.nullish(),
 });
 export type StartArchive = z.input<typeof startInput>;
@@ -54,8 +67,15 @@ export interface ArchiveFilter {
 
 const framesPerSecond = 30;
 
-export function createArchives(deps: { db: Database; wake: Wake; config: Config; engine: Engine; checkUrl: UrlCheck }) {
-  const { db, wake, config, engine, checkUrl } = deps;
+export function createArchives(deps: {
+  db: Database;
+  wake: Wake;
+  config: Config;
+  engine: Engine;
+  checkUrl: UrlCheck;
+  checkCallbackUrl: CallbackUrlCheck;
+}) {
+  const { db, wake, config, engine, checkUrl, checkCallbackUrl } = deps;
 
   const where = (filter: ArchiveFilter | null | undefined, viewer: Viewer): Prisma.ArchiveWhereInput => ({
     job: {
@@ -84,6 +104,7 @@ export function createArchives(deps: { db: Database; wake: Wake; config: Config;
       const { requestId, ...input } = parsed.data;
       const { projectId } = viewer;
       const url = (await checkUrl(input.url)).href;
+      const callbackUrl = input.callbackUrl == null ? null : (await checkCallbackUrl(input.callbackUrl)).href;
       const jobId = uuid();
       const token = createJobToken(jobId);
       const source: PageSource = {
@@ -94,9 +115,13 @@ export function createArchives(deps: { db: Database; wake: Wake; config: Config;
         fps: framesPerSecond,
         loadTimeoutMs: config.pageLoadTimeoutMs,
       };
+      const maxDurationMs = input.maxDuration * 1000;
+      // A time that has passed is now.
+      const launchAt = input.launchTime && input.launchTime.getTime() > Date.now() ? input.launchTime : null;
+      const state = launchAt ? 'SCHEDULED' : 'QUEUED';
       const started = await db.$transaction(async (transaction) => {
         if (requestId) {
-          const claim = { projectId, operation: 'startArchive', requestId, payload: { ...input, url } };
+          const claim = { projectId, operation: 'startArchive', requestId, payload: { ...input, url, callbackUrl } };
           const { resultId } = await keepResult(transaction, claim, { resultId: jobId, sequence: 1 });
           if (resultId !== jobId) {
             const job = await transaction.job.findUniqueOrThrow({ where: { id: resultId } });
@@ -108,19 +133,20 @@ export function createArchives(deps: { db: Database; wake: Wake; config: Config;
             id: jobId,
             projectId,
             kind: 'ARCHIVE',
-            state: 'QUEUED',
+            state,
             source: source as unknown as Prisma.InputJsonObject,
-            maxDurationMs: input.maxDuration * 1000,
+            ...{ maxDurationMs, launchAt, callbackUrl, autostart: input.autostart },
+            expectedBytes: expectedBytes({ ...source, maxDurationMs }),
             accessTokenHash: token.hash,
             eventSequence: 1,
-            deadlineAt: new Date(Date.now() + config.queueTimeoutMs),
+            deadlineAt: launchAt ?? new Date(Date.now() + config.queueTimeoutMs),
             archive: { create: { projectId, name: input.name, url, width: input.width, height: input.height } },
-            placement: { create: {} },
+            ...(launchAt ? {} : { placement: { create: {} } }),
           },
         });
         await appendJobEvent(transaction, job, {
           type: 'JobStateChanged',
-          state: 'QUEUED',
+          state,
           previousState: null,
           reason: null,
           message: null,

@@ -1,19 +1,25 @@
-/** What a recorder worker writes about a job it records: incarnations, parts, and in the end the files. */
-import { v7 as uuid } from 'uuid';
+/** What a recorder worker writes about a job it records: incarnations, parts, warnings, and in the end the files. */
 import type { Database, Transaction } from '../db.js';
-import { appendJobEvent, eventsChannel, type Wake } from '../events/outbox.js';
-import type { FileKind, Job } from '../generated/prisma/client.js';
-import type { PageSource, PartEnd } from '../jobs/capture.js';
+import { eventsChannel, type Wake } from '../events/outbox.js';
+import type { Job } from '../generated/prisma/client.js';
+import type { HostSpec, HostWarning, PageSource, PartEnd } from '../jobs/capture.js';
 import type { JobEventPayload } from '../jobs/events.js';
-import { isTerminal } from '../jobs/states.js';
+import type { RecorderWish } from '../jobs/messages.js';
+import { isTerminal, type JobState } from '../jobs/states.js';
+import { createDeliverables, openPart } from './deliverables.js';
+import { endWarnings, tell } from './job-events.js';
 import type { Transitions } from './transitions.js';
 
-export interface Incarnation {
-  incarnation: number;
-  source: PageSource;
-  /** What is left of the job's maximum duration, wall time, milliseconds. */
-  remainingMs: number;
+/** What a new host needs to know of its job. */
+export type Incarnation = Pick<HostSpec, 'incarnation' | 'source' | 'maxDurationMs' | 'endsAt' | 'hold'>;
+
+/** What the recorder of a job waits for before it records; null when it shall record. */
+export function recorderHold(job: Pick<Job, 'autostart' | 'begunAt' | 'state'>): HostSpec['hold'] {
+  if (!job.autostart && !job.begunAt) return 'standby';
+  return job.state === 'PAUSED' ? 'paused' : null;
 }
+
+const recordableStates: readonly JobState[] = ['STARTING', 'STANDBY', 'RECORDING', 'RECONNECTING'];
 
 export interface PartKey {
   jobId: string;
@@ -21,61 +27,63 @@ export interface PartKey {
   number: number;
 }
 
-/** A part as measured from its media. */
-export interface MeasuredPart {
-  incarnation: number;
-  number: number;
-  startedAt: Date;
-  durationMs: number;
-  bytes: number;
-  endCause: PartEnd;
-}
-
-/** A file in the storage. */
-export interface DeliveredFile {
-  kind: FileKind;
-  name: string;
-  storageKey: string;
-  mediaType: string;
-  sizeBytes: number;
-  sha256: Buffer;
-  durationMs?: number;
-  width?: number;
-  height?: number;
-  videoCodec?: string;
-  audioCodec?: string;
-}
-
 export function createCaptures({ db, wake, transitions }: { db: Database; wake: Wake; transitions: Transitions }) {
-  /** Raises the job's event number and appends the event, if the incarnation is still the newest. */
-  async function tell(
-    transaction: Transaction,
-    key: { jobId: string; incarnation?: number },
-    payload: JobEventPayload,
-  ): Promise<Job | null> {
-    const { jobId, incarnation } = key;
-    const [job] = await transaction.job.updateManyAndReturn({
-      where: { id: jobId, ...(incarnation === undefined ? {} : { incarnation }) },
-      data: { eventSequence: { increment: 1 } },
-    });
-    if (job) await appendJobEvent(transaction, job, payload);
-    return job ?? null;
+  /** Ends the parts of earlier incarnations of which nobody said an end. Their lengths are measured when the job is finalized. */
+  async function closeLostParts(transaction: Transaction, jobId: string): Promise<void> {
+    const [parts, stats] = await Promise.all([
+      transaction.part.findMany({ where: { jobId }, orderBy: [{ incarnation: 'asc' }, { number: 'asc' }] }),
+      transaction.jobStats.findUnique({ where: { jobId } }),
+    ]);
+    let left = openPart(parts, stats);
+    for (const { incarnation, number } of parts.filter(({ endCause }) => endCause === null)) {
+      const cause = 'MACHINE_LOST';
+      await transaction.part.update({
+        where: { jobId_incarnation_number: { jobId, incarnation, number } },
+        data: { ...left, endCause: cause },
+      });
+      const { durationMs } = left;
+      await tell(transaction, { jobId }, { type: 'JobPartEnded', incarnation, number, durationMs, cause });
+      left = { durationMs: 0, bytes: 0 };
+    }
   }
 
   return {
-    /** Claims the job for a new host on this machine: from now on older incarnations' words are refused. Null when the job has ended. */
+    ...createDeliverables({ db, wake }),
+
+    /**
+     * Claims the job for a new host on this machine: from now on older incarnations' words are refused, and what they left
+     * open is over. Null when the job is not to be recorded any more.
+     */
     async beginIncarnation(jobId: string, machineId: string): Promise<Incarnation | null> {
-      const [job] = await db.job.updateManyAndReturn({
-        where: { id: jobId, state: { in: ['STARTING', 'STANDBY', 'RECORDING', 'RECONNECTING'] } },
-        data: { incarnation: { increment: 1 }, machineId },
+      const claimed = await db.$transaction(async (transaction) => {
+        const [job] = await transaction.job.updateManyAndReturn({
+          where: { id: jobId, state: { in: ['STARTING', 'STANDBY', 'RECORDING', 'RECONNECTING', 'PAUSED'] } },
+          data: { incarnation: { increment: 1 }, machineId },
+        });
+        if (job) await closeLostParts(transaction, jobId);
+        return job;
       });
-      if (!job || isTerminal(job.state)) return null;
-      const elapsedMs = job.startedAt ? Date.now() - job.startedAt.getTime() : 0;
+      if (!claimed) return null;
+      wake(eventsChannel);
+      const { incarnation, startedAt, maxDurationMs, pausedMs, state, stateSince } = claimed;
+      const pausedForMs = state === 'PAUSED' ? Date.now() - stateSince.getTime() : 0;
       return {
-        incarnation: job.incarnation,
-        source: job.source as unknown as PageSource,
-        remainingMs: job.maxDurationMs - elapsedMs,
+        incarnation,
+        source: claimed.source as unknown as PageSource,
+        maxDurationMs,
+        endsAt: startedAt && startedAt.getTime() + maxDurationMs + pausedMs + pausedForMs,
+        hold: recorderHold(claimed),
       };
+    },
+
+    /** What the job's recorder shall be doing; undefined while it waits to be begun, and once it ends. */
+    async wishOf(jobId: string): Promise<RecorderWish | undefined> {
+      const job = await db.job.findUniqueOrThrow({
+        where: { id: jobId },
+        select: { state: true, autostart: true, begunAt: true },
+      });
+      if (job.state === 'PAUSED') return 'pause';
+      return recorderHold(job) === null && recordableStates.includes(job.state) ? 'record' : undefined;
     },
 
     /** The first frame of a part: the job is recording (again). Idempotent. */
@@ -91,10 +99,13 @@ export function createCaptures({ db, wake, transitions }: { db: Database; wake: 
         if (await transaction.part.findUnique({ where: { jobId_incarnation_number: key } })) return;
         const told = await tell(transaction, key, payload);
         if (!told) return;
-        await transaction.part.create({ data: { ...key, projectId: told.projectId, startedAt } });
+        const { projectId, machineId } = told;
+        await transaction.part.create({ data: { ...key, projectId, machineId, startedAt } });
         await transitions.enter(transaction, {
           jobId: key.jobId,
           to: 'RECORDING',
+          // A paused job is left only when it is resumed; the part is there all the same.
+          from: ['STARTING', 'STANDBY', 'RECONNECTING'],
           incarnation: key.incarnation,
           patch: told.startedAt ? {} : { startedAt },
         });
@@ -120,44 +131,35 @@ export function createCaptures({ db, wake, transitions }: { db: Database; wake: 
       wake(eventsChannel);
     },
 
-    /** Writes down the finished files and what was measured of the parts, in one transaction. Idempotent. */
-    async delivered(
-      jobId: string,
-      result: { parts: MeasuredPart[]; files: DeliveredFile[]; recordedMs: number },
-    ): Promise<void> {
+    /** Makes the job's open warnings those that the incarnation's host has now, if it is the newest. Idempotent. */
+    async warned(key: { jobId: string; incarnation: number }, warnings: readonly HostWarning[]): Promise<void> {
+      const { jobId, incarnation } = key;
       await db.$transaction(async (transaction) => {
-        const { projectId } = await transaction.job.update({
-          where: { id: jobId },
-          data: { recordedMs: result.recordedMs },
-        });
-        for (const { incarnation, number, startedAt, durationMs, bytes, endCause } of result.parts) {
-          const measured = { startedAt, durationMs, bytes, endCause };
-          await transaction.part.upsert({
-            where: { jobId_incarnation_number: { jobId, incarnation, number } },
-            create: { jobId, incarnation, number, projectId, ...measured },
-            update: measured,
+        // Two watchers of a job must not tell the same thing twice.
+        const [newest] = await transaction.$queryRaw<{ state: JobState }[]>`
+          SELECT state::text FROM job WHERE id = ${jobId}::uuid AND incarnation = ${incarnation} FOR UPDATE`;
+        // With its end a job's warnings are over, and everything is told.
+        if (!newest || isTerminal(newest.state)) return;
+        const open = await transaction.jobWarning.findMany({ where: { jobId, clearedAt: null } });
+        const over = open.filter((row) => !warnings.some((warning) => isSame(row, warning)));
+        const added = warnings.filter((warning) => !open.some((row) => isSame(row, warning)));
+        await endWarnings(transaction, over);
+        for (const { code, since, message } of added) {
+          const told = await tell(transaction, key, { type: 'JobWarningRaised', code, message });
+          const raisedAt = new Date(since);
+          await transaction.jobWarning.upsert({
+            where: { jobId_code_raisedAt: { jobId, code, raisedAt } },
+            create: { jobId, code, raisedAt, message, projectId: (told as Job).projectId },
+            update: { message, clearedAt: null },
           });
-        }
-        const last = result.parts.at(-1);
-        if (last) {
-          const stoppedAt = new Date(last.startedAt.getTime() + last.durationMs);
-          await transaction.job.update({ where: { id: jobId }, data: { stoppedAt } });
-        }
-        for (const file of result.files) {
-          const data = { ...file, sha256: new Uint8Array(file.sha256), projectId, jobId };
-          const known = await transaction.file.findUnique({
-            where: { jobId_name_version: { jobId, name: file.name, version: 1 } },
-          });
-          if (known) {
-            await transaction.file.update({ where: { id: known.id }, data });
-            continue;
-          }
-          const { id, name, kind } = await transaction.file.create({ data: { ...data, id: uuid() } });
-          await tell(transaction, { jobId }, { type: 'JobFileAdded', fileId: id, name, kind });
         }
       });
       wake(eventsChannel);
     },
   };
 }
+
+const isSame = (row: { code: string; raisedAt: Date }, { code, since }: HostWarning): boolean =>
+  row.code === code && row.raisedAt.getTime() === since;
+
 export type Captures = ReturnType<typeof createCaptures>;

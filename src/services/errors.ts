@@ -6,6 +6,7 @@ export const errorCodes = [
   'INVALID_STATE',
   'CONFLICT',
   'URL_REFUSED',
+  'PARTS_GONE',
   'UNAVAILABLE',
 ] as const;
 export type ErrorCode = (typeof errorCodes)[number];
@@ -65,6 +66,12 @@ export class UrlRefusedError extends ExpectedError {
   ) {
     super(message);
   }
+}
+
+/** There is nothing any more, or never was, to make files of. */
+export class PartsGoneError extends ExpectedError {
+  override readonly name = 'PartsGoneError';
+  readonly code = 'PARTS_GONE';
 }
 
 /** The engine did not answer in time; the request may still take effect. */

@@ -25,7 +25,9 @@ export type OpenedFile =
   | { kind: 'forbidden'; message: string }
   | { kind: 'not-found' }
   /** It was there, and was deleted. */
-  | { kind: 'gone' };
+  | { kind: 'gone' }
+  /** It was not deleted, but the storage does not have it. */
+  | { kind: 'missing' };
 
 interface Deps {
   db: Database;
@@ -80,7 +82,10 @@ export function createFiles({ db, storage, signer, config }: Deps) {
       return `${config.publicUrl}/files/${file.id}/${encodeURIComponent(file.name)}?${new URLSearchParams({ ...signature })}`;
     },
 
-    /** Finds a file for somebody who may have it. `inline`: to be shown in a browser, where that is safe. */
+    /**
+     * Finds a file for somebody who may have it. `inline`: to be shown in a browser, where that is safe. Throws
+     * StorageUnavailableError.
+     */
     async open(id: string, access: FileAccess, { inline = false } = {}): Promise<OpenedFile> {
       if (!isUuid(id)) return { kind: access.by === 'nothing' ? 'unauthenticated' : 'not-found' };
       const permission = await permit(id, access);
@@ -90,7 +95,7 @@ export function createFiles({ db, storage, signer, config }: Deps) {
       if (file.deletedAt) return { kind: 'gone' };
       const disposition = dispositionOf(file, inline);
       const stored = await storage.read(file.storageKey, { mediaType: file.mediaType, disposition });
-      return stored ? { kind: 'open', file, disposition, stored } : { kind: 'gone' };
+      return stored ? { kind: 'open', file, disposition, stored } : { kind: 'missing' };
     },
   };
 }

@@ -3,17 +3,12 @@ import type { Viewer } from '../auth/viewer.js';
 import type { Config } from '../config.js';
 import type { Database } from '../db.js';
 import type { Job } from '../generated/prisma/client.js';
-import type { JobInput } from '../jobs/messages.js';
 import { isGranted, isTerminal, type JobRequest, type JobState } from '../jobs/states.js';
 import type { Engine, EngineAnswer } from '../temporal/client.js';
 import { InvalidStateError, NotFoundError, UnavailableError, ValidationError } from './errors.js';
-import { earlierResult, keepResult, requestIdRule } from './requests.js';
+import { resumingInput } from './job-input.js';
+import { earlierResult, keepResult, named, requestIdRule } from './requests.js';
 import { visibleJobs } from './visibility.js';
-
-/** The arguments of a job's workflow. */
-export function jobInput(job: Pick<Job, 'id' | 'maxDurationMs'>, config: Pick<Config, 'queueTimeoutMs'>): JobInput {
-  return { jobId: job.id, maxDurationMs: job.maxDurationMs, queueTimeoutMs: config.queueTimeoutMs };
-}
 
 export interface JobAnswer {
   jobId: string;
@@ -24,48 +19,51 @@ export interface JobAnswer {
 const refusals: Record<JobRequest, string> = {
   stop: 'Only a job that is recording can be stopped; cancelJob ends one that has not begun.',
   cancel: 'Only a job that has not begun to record can be canceled; a recording one is stopped.',
+  begin: 'Only a job in STANDBY can be begun: one that was started with autostart off, once its page is ready.',
+  pause: 'Only a job that is recording can be paused.',
+  resume: 'Only a paused job can be resumed.',
 };
 
-export function createJobs({ db, engine }: { db: Database; engine: Engine }) {
+/** The row grants these in the end, so that the workflow can be asked whatever state was read before. */
+const grantedByRow: readonly JobRequest[] = ['begin', 'pause', 'resume'];
+
+export function createJobs({ db, engine, config }: { db: Database; engine: Engine; config: Config }) {
   const refusal = (request: JobRequest, state: string) =>
     new InvalidStateError(state, `The job is ${state.toLowerCase()}. ${refusals[request]}`);
+
+  /** Asks the job's workflow; where it was lost, or never started, it is started again first. */
+  async function ask(jobId: string, kind: JobRequest, updateId?: string): Promise<EngineAnswer> {
+    const answer = await engine.ask(jobId, kind, updateId);
+    if (answer.kind !== 'absent') return answer;
+    const job = await db.job.findUniqueOrThrow({ where: { id: jobId } });
+    // A workflow does not end before the job's last state is written.
+    if (isTerminal(job.state)) return answer;
+    // Should this fail, the engine is away, and asking says so.
+    await engine.startJob(resumingInput(job, config)).catch(() => {});
+    return engine.ask(jobId, kind, updateId);
+  }
 
   /**
    * The row's state is what the client was shown, so it is asked first; the workflow's answer decides races. Sent again
    * with the same id, a granted request answers as it did the first time, whatever the job has come to since.
    */
-  async function request(
-    kind: JobRequest,
-    jobId: string,
-    viewer: Viewer,
-    requestId: string | undefined,
-    ask: (updateId: string | undefined) => Promise<EngineAnswer>,
-  ): Promise<JobAnswer> {
+  async function request(kind: JobRequest, jobId: string, viewer: Viewer, requestId?: string): Promise<JobAnswer> {
     checkRequestId(requestId);
     const job = await db.job.findFirst({
       where: { ...visibleJobs(viewer), AND: { id: jobId } },
       select: { state: true },
     });
     if (!job) throw new NotFoundError('There is no such job.');
-    const named =
-      requestId === undefined
-        ? null
-        : {
-            projectId: viewer.projectId,
-            // The holder of a job's token must not use up the project's own request ids.
-            operation: viewer.kind === 'job' ? `${kind}:${viewer.jobId}` : kind,
-            requestId,
-            payload: { jobId },
-          };
-    const earlier = named && (await earlierResult(db, named));
+    const claim = named(viewer, kind, requestId, { jobId });
+    const earlier = claim && (await earlierResult(db, claim));
     if (earlier) return { jobId, sequence: earlier.sequence };
     // Granted before, but the answer was lost on its way: the workflow still knows what it answered to this id.
-    const mayBeRepeated = named !== null && isEnding(job.state);
+    const mayBeRepeated = claim !== null && (isEnding(job.state) || grantedByRow.includes(kind));
     if (!isGranted(kind, job.state) && !mayBeRepeated) throw refusal(kind, job.state);
-    const answer = await ask(named ? `${kind}:${requestId}` : undefined);
+    const answer = await ask(jobId, kind, claim ? `${kind}:${requestId}` : undefined);
     if (answer.kind === 'granted') {
       const { sequence } = answer;
-      if (named) await keepResult(db, named, { resultId: jobId, sequence });
+      if (claim) await keepResult(db, claim, { resultId: jobId, sequence });
       return { jobId, sequence };
     }
     if (answer.kind === 'refused') throw refusal(kind, isEnding(job.state) ? job.state : answer.state);
@@ -77,13 +75,8 @@ export function createJobs({ db, engine }: { db: Database; engine: Engine }) {
   }
 
   return {
-    /** Ends a recording, keeping it. Throws ValidationError, NotFoundError, InvalidStateError, ConflictError, UnavailableError. */
-    stop: (jobId: string, viewer: Viewer, requestId?: string): Promise<JobAnswer> =>
-      request('stop', jobId, viewer, requestId, (updateId) => engine.stopJob(jobId, updateId)),
-
-    /** Gives up a job that has not begun to record, keeping nothing. Throws as `stop` does. */
-    cancel: (jobId: string, viewer: Viewer, requestId?: string): Promise<JobAnswer> =>
-      request('cancel', jobId, viewer, requestId, (updateId) => engine.cancelJob(jobId, updateId)),
+    /** Asks something of a job. Throws ValidationError, NotFoundError, InvalidStateError, ConflictError, UnavailableError. */
+    request,
 
     find: (query: object, id: string, viewer: Viewer): Promise<Job | null> =>
       db.job.findFirst({ ...query, where: { ...visibleJobs(viewer), AND: { id } } }),
@@ -101,7 +94,8 @@ export function createJobs({ db, engine }: { db: Database; engine: Engine }) {
 
 const isEnding = (state: JobState): boolean => state === 'STOPPING' || state === 'FINALIZING' || isTerminal(state);
 
-function checkRequestId(requestId: string | undefined): void {
+/** Throws ValidationError. */
+export function checkRequestId(requestId: string | undefined): void {
   const parsed = requestIdRule.optional().safeParse(requestId);
   if (parsed.success) return;
   throw new ValidationError(parsed.error.issues.map(({ message }) => ({ field: 'requestId', message })));

@@ -2,14 +2,39 @@
 import { hostname } from 'node:os';
 import type { Database } from '../db.js';
 import { placementChannel, type Wake } from '../events/outbox.js';
+import { announcedStorage } from '../installation.js';
+
+/** A machine that has not reported itself for this long gets no more work; it reports every 5 s. */
+export const machineSilenceMs = 15_000;
+
+export interface MachineReport {
+  id: string;
+  version: string;
+  /** How many jobs it takes at once; with 0 it gets no more. */
+  slots: number;
+  /** Bytes that recordings may still take on its disk; null when unknown. */
+  freeBytes: number | null;
+  /** Where it puts files (storageIdentity). */
+  storageId: string;
+}
+
+/** What became of a report: with another storage than the API's, or before that is known, a machine offers no slots. */
+export type ReportOutcome =
+  | { kind: 'offered' }
+  | { kind: 'other-storage'; servedFrom: string }
+  | { kind: 'storage-unknown' };
 
 export function createMachines({ db, wake }: { db: Database; wake: Wake }) {
   return {
-    /** A sign of life, with what the machine offers. With `slots` 0 it gets no more jobs. */
-    async report(machine: { id: string; version: string; slots: number }): Promise<void> {
-      const row = { ...machine, hostname: hostname(), lastSeenAt: new Date() };
+    /** A sign of life, with what the machine offers: nothing, as long as clients could not fetch what it makes. */
+    async report({ storageId, ...machine }: MachineReport): Promise<ReportOutcome> {
+      const servedFrom = await announcedStorage(db);
+      const slots = servedFrom === storageId ? machine.slots : 0;
+      const row = { ...machine, slots, hostname: hostname(), lastSeenAt: new Date() };
       await db.machine.upsert({ where: { id: machine.id }, create: row, update: row });
       wake(placementChannel);
+      if (servedFrom === null) return { kind: 'storage-unknown' };
+      return servedFrom === storageId ? { kind: 'offered' } : { kind: 'other-storage', servedFrom };
     },
   };
 }

@@ -1,7 +1,10 @@
 /** Which addresses a page given by a client may lead to: at the request, and later for all that the page itself loads. */
+import { hostname } from 'node:os';
 import type { Config } from '../config.js';
 import type { EgressPolicy } from '../jobs/capture.js';
-import { createGate } from '../net/gate.js';
+import { classify, parseAddress } from '../net/addresses.js';
+import { createGate, isOwn } from '../net/gate.js';
+import { literalAddresses, plainHost, portOf } from '../net/hosts.js';
 import { AddressRefusedError } from '../net/refusal.js';
 import { UrlRefusedError } from './errors.js';
 
@@ -31,12 +34,22 @@ export function createUrlCheck(config: Config): UrlCheck {
   };
 }
 
-/** Ports of our database and engine: on this machine no page has any business with them. */
-function ownPorts(config: Config): number[] {
-  const { databaseUrl, temporal } = config;
+/** Ports of our database and engine, and of a storage that is here: on this machine no page has any business with them. */
+export function ownPorts(config: Config): number[] {
+  const { databaseUrl, temporal, s3 } = config;
   const database = databaseUrl ? Number(new URL(databaseUrl).port || 5432) : config.postgresPort;
   const engine = temporal.address ? Number(temporal.address.split(':').at(-1)) : temporal.port;
-  return [database, engine, temporal.uiPort].filter((port) => port > 0);
+  const endpoint = s3?.endpoint ? new URL(s3.endpoint) : null;
+  const storage = endpoint && isHere(endpoint) ? portOf(endpoint) : 0;
+  return [database, engine, temporal.uiPort, storage].filter((port) => port > 0);
 }
 
-const portOf = (url: URL): number => Number(url.port || (url.protocol === 'https:' ? 443 : 80));
+/** By its address or this machine's own name; a storage elsewhere may use a port that pages use here, such as 443. */
+function isHere(url: URL): boolean {
+  const host = plainHost(url);
+  if (host === hostname().toLowerCase()) return true;
+  return literalAddresses(host).some((text) => {
+    const address = parseAddress(text);
+    return address && isOwn(address.toString(), classify(address));
+  });
+}

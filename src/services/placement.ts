@@ -1,43 +1,81 @@
-/** Which machine records which job: first in, first out, as long as a machine has a free slot. */
+/** Which machine records which job, by the rule of src/jobs/admission.ts. */
 import type { Logger } from 'pino';
-import type { Database } from '../db.js';
+import type { Database, Transaction } from '../db.js';
+import { admit, type Room } from '../jobs/admission.js';
 import { terminalStates } from '../jobs/states.js';
 import type { Engine } from '../temporal/client.js';
-
-/** A machine that has not reported itself for this long gets no more jobs; it reports every 5 s. */
-export const machineSilenceMs = 15_000;
+import { machineSilenceMs } from './machines.js';
 
 /** Names the lock under which exactly one process in the cluster allocates. */
 const allocatorLock = 7_263_001;
+/** Looked at in one turn; a turn comes every second. */
+const waitingLimit = 2_000;
 
 export function createPlacement({ db, engine, log }: { db: Database; engine: Engine; log: Logger }) {
   /**
-   * Gives waiting jobs the free slots. One statement, so that a crash leaves no half of it; the advisory lock keeps
-   * two allocators from filling the same slot.
+   * What each live machine has left. A job will still write what it is expected to and has not yet; one that is being
+   * finalized, a result as large as its parts.
    */
-  async function allocate(): Promise<number> {
-    return db.$transaction(async (transaction) => {
+  async function rooms(transaction: Transaction): Promise<Room[]> {
+    const seenAfter = new Date(Date.now() - machineSilenceMs);
+    const rows = await transaction.$queryRaw<
+      { id: string; slots: number; free: bigint | null; jobs: bigint; reserved: bigint; written: bigint }[]
+    >`
+      SELECT machine.id, machine.slots, machine.free_bytes AS free, used.jobs,
+             (used.unwritten + finalizing.bytes)::bigint AS reserved, (used.written + finalizing.bytes)::bigint AS written
+        FROM machine
+        CROSS JOIN LATERAL (
+          SELECT count(*) FILTER (WHERE job.state <> 'FINALIZING') AS jobs, coalesce(sum(coalesce(job_stats.bytes, 0)), 0) AS written,
+                 coalesce(sum(greatest(0, job.expected_bytes - coalesce(job_stats.bytes, 0))), 0) AS unwritten
+            FROM placement JOIN job ON job.id = placement.job_id LEFT JOIN job_stats USING (job_id)
+           WHERE placement.machine_id = machine.id) used
+        CROSS JOIN LATERAL (
+          SELECT coalesce(sum(job_stats.bytes), 0) AS bytes FROM job JOIN job_stats ON job_stats.job_id = job.id
+           WHERE job.machine_id = machine.id AND job.state = 'FINALIZING') finalizing
+       WHERE machine.last_seen_at > ${seenAfter}
+       ORDER BY machine.id`;
+    return rows.map(({ id, slots, free, jobs, reserved, written }) => ({
+      machineId: id,
+      jobs: Number(jobs),
+      freeSlots: Math.max(0, slots - Number(jobs)),
+      // A disk of which nothing is known has room.
+      freeBytes: free === null ? Number.POSITIVE_INFINITY : Number(free - reserved),
+      freeBytesWhenIdle: free === null ? Number.POSITIVE_INFINITY : Number(free + written),
+    }));
+  }
+
+  /** Places waiting jobs. The advisory lock keeps two allocators from filling the same slot. */
+  async function allocate(): Promise<void> {
+    await db.$transaction(async (transaction) => {
       const [lock] = await transaction.$queryRaw<
         { held: boolean }[]
       >`SELECT pg_try_advisory_xact_lock(${allocatorLock}) AS held`;
-      if (!lock?.held) return 0;
+      if (!lock?.held) return;
       // A job can end between being asked for and being placed; nothing of it may keep a slot.
       await transaction.$executeRaw`
         DELETE FROM placement USING job WHERE job.id = placement.job_id AND job.state::text = ANY(${terminalStates})`;
-      const seenAfter = new Date(Date.now() - machineSilenceMs);
-      return transaction.$executeRaw`
-        WITH slot AS (
-          SELECT machine.id, row_number() OVER (ORDER BY used.jobs + number, machine.id) AS turn
-            FROM machine
-            CROSS JOIN LATERAL (SELECT count(*) AS jobs FROM placement WHERE machine_id = machine.id) used
-            CROSS JOIN LATERAL generate_series(1, machine.slots - used.jobs) AS number
-           WHERE machine.last_seen_at > ${seenAfter}
-        ), waiting AS (
-          SELECT job_id, row_number() OVER (ORDER BY requested_at, job_id) AS turn FROM placement WHERE machine_id IS NULL
-        )
-        UPDATE placement SET machine_id = slot.id, placed_at = now(), told_at = NULL
-          FROM waiting JOIN slot USING (turn)
-         WHERE placement.job_id = waiting.job_id`;
+      const waiting = await transaction.placement.findMany({
+        where: { machineId: null },
+        orderBy: [{ requestedAt: 'asc' }, { jobId: 'asc' }],
+        take: waitingLimit,
+        select: { jobId: true, job: { select: { expectedBytes: true, state: true, machineId: true } } },
+      });
+      if (waiting.length === 0) return;
+      const open = await rooms(transaction);
+      const recording = waiting.filter(({ job }) => job.state !== 'FINALIZING');
+      // Its files are made of parts that every machine reaches: by its own, if that is back, and it takes up no slot.
+      const finalizing = waiting.flatMap(({ jobId, job }) => {
+        const room = open.find(({ machineId }) => machineId === job.machineId) ?? emptiest(open);
+        return job.state === 'FINALIZING' && room ? [{ jobId, machineId: room.machineId }] : [];
+      });
+      const placed = admit(
+        recording.map(({ jobId, job }) => ({ jobId, expectedBytes: Number(job.expectedBytes) })),
+        open,
+      );
+      for (const { jobId, machineId } of [...finalizing, ...placed]) {
+        const data = { machineId, placedAt: new Date(), toldAt: null };
+        await transaction.placement.updateMany({ where: { jobId, machineId: null }, data });
+      }
     });
   }
 
@@ -60,8 +98,26 @@ export function createPlacement({ db, engine, log }: { db: Database; engine: Eng
       await allocate();
       await tell();
     },
-    /** Queues a job (again). Idempotent. */
-    async request(jobId: string): Promise<void> {
+    /** Why a job waits for so long, where there is more to say than that all recorders are busy; else undefined. */
+    async explainWait(jobId: string): Promise<string | undefined> {
+      const job = await db.job.findUniqueOrThrow({ where: { id: jobId }, select: { expectedBytes: true } });
+      const live = await rooms(db);
+      const mostBytes = Math.max(0, ...live.map(({ freeBytes }) => freeBytes));
+      if (live.length === 0 || mostBytes >= Number(job.expectedBytes)) return undefined;
+      const [needed, free] = [Number(job.expectedBytes), mostBytes].map((bytes) => (bytes / 1e9).toFixed(1));
+      return (
+        `No recorder had room on its disk in time: ${needed} GB may be needed, ${free} GB at most are free beside what other ` +
+        'recordings need. Free some space, add recorder workers, or ask for a shorter or smaller recording.'
+      );
+    },
+    /** Queues a job, or queues it again because its machine was lost. Idempotent: a job that was placed anew stays there. */
+    async request(jobId: string, lostMachineId?: string): Promise<void> {
+      if (lostMachineId !== undefined) {
+        const placement = await db.placement.findUnique({ where: { jobId } });
+        if (placement?.machineId && placement.machineId !== lostMachineId) return;
+        // It gets nothing before it reports itself again; if it was given up too early, that is within seconds.
+        await db.machine.updateMany({ where: { id: lostMachineId }, data: { lastSeenAt: new Date(0) } });
+      }
       await db.placement.upsert({
         where: { jobId },
         create: { jobId },
@@ -71,3 +127,5 @@ export function createPlacement({ db, engine, log }: { db: Database; engine: Eng
   };
 }
 export type Placement = ReturnType<typeof createPlacement>;
+
+const emptiest = (rooms: readonly Room[]): Room | undefined => [...rooms].sort((a, b) => a.jobs - b.jobs)[0];

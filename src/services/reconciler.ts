@@ -2,14 +2,16 @@
 import type { Logger } from 'pino';
 import type { Config } from '../config.js';
 import type { Database } from '../db.js';
-import type { JobReason } from '../jobs/reasons.js';
+import type { Job } from '../generated/prisma/client.js';
 import { isTerminal, jobStates } from '../jobs/states.js';
 import type { Engine } from '../temporal/client.js';
-import { jobInput } from './jobs.js';
+import { resumingInput } from './job-input.js';
 
 /** A row this young is still being started by the request that made it. */
 const graceMs = 5_000;
 const batchSize = 500;
+/** Whoever was to act at the deadline has had this long. */
+const overdueMs = 30_000;
 
 /**
  * Starts the workflow of every unfinished job that has none: the request that should have started it died, or Temporal's
@@ -31,18 +33,26 @@ export async function reconcile(deps: { db: Database; engine: Engine; config: Co
       take: batchSize,
     });
     for (const job of jobs) {
-      if (await engine.isRunning(job.id)) continue;
+      if (await engine.isRunning(job.id)) {
+        if (isOverdue(job)) await engine.tellOverdue(job.id, { state: job.state });
+        continue;
+      }
       // It may have ended while the ones before it were looked at.
       const { state: now } = await db.job.findUniqueOrThrow({ where: { id: job.id }, select: { state: true } });
       if (isTerminal(now)) continue;
       log.warn({ jobId: job.id, state: job.state }, 'the workflow of an unfinished job was missing, starting it');
-      const { state, machineId, startedAt } = job;
-      const reason = job.reason as JobReason | null;
-      const elapsedMs = startedAt ? Date.now() - startedAt.getTime() : null;
-      await engine.startJob({ ...jobInput(job, config), resume: { state, reason, machineId, elapsedMs } });
+      await engine.startJob(resumingInput(job, config));
       started++;
     }
     after = jobs.at(-1)?.id;
     if (jobs.length < batchSize) return started;
   }
+}
+
+/**
+ * Whether a job is where its workflow should have got it out of. The workflow counts all other states itself; of these it
+ * only hears when a recorder has given up, which one that fails again and again never does.
+ */
+function isOverdue({ state, deadlineAt }: Pick<Job, 'state' | 'deadlineAt'>): boolean {
+  return state === 'RECONNECTING' && deadlineAt !== null && deadlineAt.getTime() + overdueMs < Date.now();
 }

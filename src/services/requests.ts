@@ -1,6 +1,7 @@
 /** Requests that must have one effect however often they are sent. */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import type { Viewer } from '../auth/viewer.js';
 import type { Transaction } from '../db.js';
 import { ConflictError } from './errors.js';
 
@@ -16,6 +17,26 @@ export interface ClientRequest {
   operation: string;
   requestId: string;
   payload: object;
+}
+
+/**
+ * A client's request under the name that it gave, or null when it gave none. The holder of a job's token has names of its own:
+ * it must not use up those of the project.
+ */
+export function named(
+  viewer: Viewer,
+  operation: string,
+  requestId: string | undefined,
+  payload: object,
+): ClientRequest | null {
+  if (requestId === undefined) return null;
+  const { projectId } = viewer;
+  return {
+    projectId,
+    operation: viewer.kind === 'job' ? `${operation}:${viewer.jobId}` : operation,
+    requestId,
+    payload,
+  };
 }
 
 /** What a request brought about: a job, and the number of its event. */

@@ -11,6 +11,8 @@ import type { JobStats } from '../generated/prisma/client.js';
 import type { JobStreamItem } from '../jobs/events.js';
 import type { Storage } from '../storage/storage.js';
 import type { Engine } from '../temporal/client.js';
+import { createCallbackUrlCheck } from '../webhooks/callback-url.js';
+import { createWebhookSecrets } from '../webhooks/secrets.js';
 import { createArchives } from './archives.js';
 import { NotFoundError } from './errors.js';
 import { createFiles } from './files.js';
@@ -18,6 +20,8 @@ import { createJobs } from './jobs.js';
 import { createKeys } from './keys.js';
 import { createLookups } from './lookups.js';
 import { createUrlCheck } from './page-urls.js';
+import { createRefinalizer } from './refinalize.js';
+import { createWebhooks } from './webhooks.js';
 
 export type Services = ReturnType<typeof createServices>;
 
@@ -33,7 +37,7 @@ export function createServices(deps: {
 }) {
   const { config, db, engine, feed, epoch } = deps;
   const wake = createWake(db);
-  const jobs = createJobs({ db, engine });
+  const jobs = createJobs({ db, engine, config });
 
   async function requireVisible(jobId: string, viewer: Viewer): Promise<void> {
     if (!(await jobs.find({ select: { id: true } }, jobId, viewer))) throw new NotFoundError('There is no such job.');
@@ -41,10 +45,16 @@ export function createServices(deps: {
 
   return {
     jobs,
-    archives: createArchives({ db, wake, config, engine, checkUrl: createUrlCheck(config) }),
+    archives: createArchives({
+      ...{ db, wake, config, engine },
+      checkUrl: createUrlCheck(config),
+      checkCallbackUrl: createCallbackUrlCheck(config),
+    }),
+    refinalizer: createRefinalizer({ db, engine, config }),
     keys: createKeys({ db }),
     files: createFiles(deps),
     lookups: createLookups({ db }),
+    webhooks: createWebhooks({ db, wake, secrets: createWebhookSecrets({ db }) }),
     events: {
       /** The job's stream of events; see followJob. Throws NotFoundError for a job the viewer may not see. */
       async *job(

@@ -7,6 +7,7 @@ import type { TransitionInput } from '../jobs/messages.js';
 import { unfinishedProgress } from '../jobs/progress.js';
 import { type JobReason, reasons } from '../jobs/reasons.js';
 import { isTerminal, type JobState, stateLimitsMs, statesBefore } from '../jobs/states.js';
+import { endWarnings } from './job-events.js';
 
 export interface TransitionResult {
   /** Number of the job's latest event. */
@@ -15,14 +16,24 @@ export interface TransitionResult {
   state: JobState;
 }
 
-/** What else a transition may write into the job's row. */
-export type JobPatch = Pick<Prisma.JobUncheckedUpdateInput, 'startedAt' | 'stoppedAt' | 'recordedMs'>;
-
 interface Step extends TransitionInput {
-  patch?: JobPatch;
+  /** What else is written into the job's row. */
+  patch?: Pick<Prisma.JobUncheckedUpdateInput, 'startedAt'>;
   /** Only while this incarnation is the newest: an older host's word no longer counts. */
   incarnation?: number;
 }
+
+interface CurrentState {
+  state: JobState;
+  incarnation: number;
+  since: Date;
+  progress: number;
+  /** The newer progress of its statistics. */
+  shown: number | null;
+}
+
+/** A job keeps the reason of its ending on its way to the end; on entering these what was the matter before is over. */
+const keepsNoReason: readonly JobState[] = ['RECORDING', 'PAUSED'];
 
 export function createTransitions({
   db,
@@ -31,40 +42,50 @@ export function createTransitions({
 }: {
   db: Database;
   wake: Wake;
-  config: Pick<Config, 'queueTimeoutMs'>;
+  config: Pick<Config, 'queueTimeoutMs' | 'standbyTimeoutMs' | 'pauseTimeoutMs'>;
 }) {
-  /** When a job that enters `state` now leaves it by itself at the latest. */
-  function deadlineIn(state: JobState, job: Pick<Job, 'maxDurationMs' | 'startedAt'>): Date | null {
-    if (state === 'QUEUED') return new Date(Date.now() + config.queueTimeoutMs);
-    if (state === 'RECORDING') return new Date((job.startedAt?.getTime() ?? Date.now()) + job.maxDurationMs);
-    return state in stateLimitsMs ? new Date(Date.now() + stateLimitsMs[state as keyof typeof stateLimitsMs]) : null;
+  /** When a job that enters `state` now leaves it by itself at the latest; null for a final one. */
+  function deadlineIn(state: JobState, job: Pick<Job, 'maxDurationMs' | 'startedAt' | 'pausedMs'>): Date | null {
+    const recordsUntil = (job.startedAt?.getTime() ?? Date.now()) + job.maxDurationMs + job.pausedMs;
+    const limitsMs: Partial<Record<JobState, number>> = {
+      ...stateLimitsMs,
+      QUEUED: config.queueTimeoutMs,
+      STANDBY: config.standbyTimeoutMs,
+      PAUSED: config.pauseTimeoutMs,
+      RECORDING: recordsUntil - Date.now(),
+    };
+    const limitMs = limitsMs[state];
+    return limitMs === undefined ? null : new Date(Date.now() + limitMs);
   }
 
   /** Enters a state within an open transaction; null when the job is in no state it can be entered from. */
   async function enter(transaction: Transaction, step: Step): Promise<Job | null> {
-    const { jobId, to, reason, patch, incarnation } = step;
+    const { jobId, to, reason, patch, incarnation, from = statesBefore(to) } = step;
     // The lock comes first: it orders a job's events.
-    const [current] = await transaction.$queryRaw<{ state: JobState; progress: number; shown: number | null }[]>`
-      SELECT job.state::text AS state, job.progress, job_stats.progress AS shown
+    const [current] = await transaction.$queryRaw<CurrentState[]>`
+      SELECT job.state::text AS state, job.incarnation, job.state_since AS since, job.progress, job_stats.progress AS shown
         FROM job LEFT JOIN job_stats ON job_stats.job_id = job.id WHERE job.id = ${jobId}::uuid FOR UPDATE OF job`;
-    if (!current || !statesBefore(to).includes(current.state)) return null;
+    if (!current || !from.includes(current.state) || !statesBefore(to).includes(current.state)) return null;
+    if (incarnation !== undefined && incarnation !== current.incarnation) return null;
+    // Nobody is left who would say that they are over.
+    if (isTerminal(to) || reason === 'MACHINE_LOST')
+      await endWarnings(transaction, await transaction.jobWarning.findMany({ where: { jobId, clearedAt: null } }));
     const message = reason ? (step.message ?? reasons[reason].message) : (step.message ?? null);
     const finished = to === 'COMPLETE' || to === 'PARTIAL';
     const now = new Date();
-    const [job] = await transaction.job.updateManyAndReturn({
-      where: { id: jobId, ...(incarnation === undefined ? {} : { incarnation }) },
+    const job = await transaction.job.update({
+      where: { id: jobId },
       data: {
         ...patch,
         state: to,
         stateSince: now,
-        // A job keeps the reason of its ending on its way to the end.
-        ...(reason || to === 'RECORDING' ? { reason: reason ?? null, message } : {}),
+        ...(reason || keepsNoReason.includes(to) ? { reason: reason ?? null, message } : {}),
         eventSequence: { increment: 1 },
+        ...(current.state === 'PAUSED' ? { pausedMs: { increment: now.getTime() - current.since.getTime() } } : {}),
         progress: finished ? 100 : Math.min(unfinishedProgress, Math.max(current.progress, current.shown ?? 0)),
         ...(isTerminal(to) ? { endedAt: now } : {}),
       },
     });
-    if (!job) return null;
     const deadlineAt = deadlineIn(to, job);
     await transaction.job.update({ where: { id: jobId }, data: { deadlineAt } });
     if (isTerminal(to) || to === 'FINALIZING') await transaction.placement.deleteMany({ where: { jobId } });
@@ -81,6 +102,21 @@ export function createTransitions({
 
   return {
     enter,
+    /** Writes down that a job in STANDBY was told to begin. Idempotent; `granted` is false when the job is not in STANDBY. */
+    async begin(jobId: string): Promise<TransitionResult & { granted: boolean }> {
+      const result = await db.$transaction(async (transaction) => {
+        const [begun] = await transaction.job.updateManyAndReturn({
+          where: { id: jobId, state: 'STANDBY', begunAt: null },
+          data: { begunAt: new Date(), eventSequence: { increment: 1 } },
+        });
+        if (begun) await appendJobEvent(transaction, begun, { type: 'JobBegun' });
+        const { state, eventSequence, begunAt } =
+          begun ?? (await transaction.job.findUniqueOrThrow({ where: { id: jobId } }));
+        return { sequence: eventSequence, state, granted: begunAt !== null && state === 'STANDBY' };
+      });
+      wake(eventsChannel);
+      return result;
+    },
     /** Idempotent: asked again for a state the job is in, or has gone past, it answers where the job stands. */
     async transition(step: Step): Promise<TransitionResult> {
       const job = await db.$transaction((transaction) => enter(transaction, step));

@@ -5,6 +5,7 @@ import send from 'send';
 import type { Authenticator } from '../auth/authenticate.js';
 import { credentialsFromHeaders } from '../auth/credentials.js';
 import type { FileAccess, Files, OpenedFile } from '../services/files.js';
+import { StorageUnavailableError } from './storage.js';
 
 export interface DownloadsOptions {
   files: Files;
@@ -48,7 +49,7 @@ export function createDownloadHandler({ files, authenticator, onError }: Downloa
       refuse(response, opened.kind, opened.kind === 'forbidden' ? opened.message : undefined);
     } catch (error) {
       onError(error);
-      refuse(response, 'failed');
+      refuse(response, error instanceof StorageUnavailableError ? 'away' : 'failed');
     }
   };
 }
@@ -99,18 +100,31 @@ const refusals = {
   'not-found': [404, 'NOT_FOUND', 'There is no such file, or these credentials do not reach it.'],
   'not-readable': [405, 'METHOD_NOT_ALLOWED', 'Files can only be read. Use GET or HEAD.'],
   gone: [410, 'GONE', 'This file was deleted.'],
+  missing: [
+    404,
+    'NOT_IN_STORAGE',
+    'This file was not deleted, but the storage does not have it. Whoever runs this service should see that nothing else removes files there, and that API and recorders use the same storage.',
+  ],
   'wrong-version': [
     412,
     'PRECONDITION_FAILED',
     'The file is not the one that was expected. Fetch it from its beginning.',
   ],
   'wrong-range': [416, 'RANGE_NOT_SATISFIABLE', 'The file is shorter than that. Ask for a range within it.'],
+  away: [503, 'UNAVAILABLE', 'The storage of this file does not answer at the moment. Try again in a few seconds.'],
   failed: [500, 'INTERNAL', 'Unexpected error. Try again; if it stays, whoever runs this service finds it in the log.'],
 } as const;
 type Refusal = keyof typeof refusals;
 
+/** A bucket that restarts is back by then. */
+const retryAfterSeconds = 5;
+
 /** By what status sending a file fails, and what that means here. */
-const failuresOfSending: Partial<Record<number, Refusal>> = { 404: 'gone', 412: 'wrong-version', 416: 'wrong-range' };
+const failuresOfSending: Partial<Record<number, Refusal>> = {
+  404: 'missing',
+  412: 'wrong-version',
+  416: 'wrong-range',
+};
 
 function refuse(response: ServerResponse, refusal: Refusal, detail?: string): void {
   // In the middle of a file there is no other way to say that it is not whole.
@@ -119,6 +133,7 @@ function refuse(response: ServerResponse, refusal: Refusal, detail?: string): vo
   for (const name of ['content-disposition', 'etag', 'last-modified', 'accept-ranges']) response.removeHeader(name);
   if (status === 401) response.setHeader('www-authenticate', 'Bearer');
   if (status === 405) response.setHeader('allow', 'GET, HEAD');
+  if (status === 503) response.setHeader('retry-after', retryAfterSeconds);
   const body = `${JSON.stringify({ error: { code, message: detail ?? message } })}\n`;
   const headers = {
     'content-type': 'application/json; charset=utf-8',

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { constants, copyFile, link, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { checkStorageKey, type Storage, StorageFullError } from './storage.js';
+import { checkStorageKey, isDiskFull, type Storage, StorageFullError } from './storage.js';
 
 /** Keeps files below `folder`, which is created when first needed. */
 export function createLocalStorage(folder: string): Storage {
@@ -22,7 +22,7 @@ export function createLocalStorage(folder: string): Storage {
         await rename(draft, path);
         await sync(dirname(path));
       } catch (error) {
-        throw isFull(error) ? new StorageFullError(await fullMessage(file, folder)) : error;
+        throw isDiskFull(error) ? new StorageFullError(await fullMessage(file, folder)) : error;
       } finally {
         // Renaming onto another name of the same file does nothing at all, and leaves both.
         await rm(draft, { force: true });
@@ -63,10 +63,6 @@ async function sync(path: string): Promise<void> {
   } finally {
     await handle.close();
   }
-}
-
-function isFull(error: unknown): boolean {
-  return ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '');
 }
 
 async function fullMessage(file: string, folder: string): Promise<string> {

@@ -13,7 +13,7 @@ export interface Presentation {
 export interface Storage {
   /**
    * Keeps a local file under a key, whole or not at all; the same key again replaces it. The source may become one
-   * with the stored file: never write into it afterwards. Throws StorageFullError, StorageKeyError.
+   * with the stored file: never write into it afterwards. Throws StorageFullError, StorageUnavailableError, StorageKeyError.
    */
   put(key: string, file: string, mediaType: string): Promise<void>;
   /** Null if nothing is kept under the key. */
@@ -26,6 +26,16 @@ export interface Storage {
 export class StorageFullError extends Error {
   override readonly name = 'StorageFullError';
   readonly code = 'STORAGE_FULL';
+}
+
+/** Whether a file could not be written because its disk has no room for it. */
+export const isDiskFull = (error: unknown): boolean =>
+  ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException | null)?.code ?? '');
+
+/** The storage is elsewhere and does not do its part. The message names it and what to check, and no secret. */
+export class StorageUnavailableError extends Error {
+  override readonly name = 'StorageUnavailableError';
+  readonly code = 'STORAGE_UNAVAILABLE';
 }
 
 /** The key could lead out of the storage, or is no key at all. */

@@ -11,17 +11,21 @@ import { ApplicationFailure } from '@temporalio/common';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { type Config, requireTemporalAddress } from '../config.js';
 import {
-  cancelUpdateName,
+  type DeliverInput,
+  deliverWorkflowId,
   invalidStateFailure,
   type JobInput,
   jobsTaskQueue,
   jobWorkflowId,
+  type OverdueSignal,
+  overdueSignalName,
   type PlacedSignal,
   placedSignalName,
   type RequestAnswer,
   recordingSignalName,
-  stopUpdateName,
+  standbySignalName,
 } from '../jobs/messages.js';
+import type { JobRequest } from '../jobs/states.js';
 
 /** Address, TLS and API key from the settings Temporal's own tools use (TEMPORAL_ADDRESS, TEMPORAL_API_KEY, TEMPORAL_TLS_…). */
 export function temporalConnectionOptions(config: Config) {
@@ -49,11 +53,12 @@ export type EngineAnswer =
 export type Engine = ReturnType<typeof createEngine>;
 
 export function createEngine(client: Client) {
-  async function update(jobId: string, name: string, updateId: string | undefined): Promise<EngineAnswer> {
+  /** Asks something of a job's workflow, by the update of that name. The same update id has one effect, and one answer. */
+  async function ask(jobId: string, request: JobRequest, updateId?: string): Promise<EngineAnswer> {
     const handle = client.workflow.getHandle(jobWorkflowId(jobId));
     try {
       const answer = await client.withDeadline(Date.now() + updateDeadlineMs, () =>
-        handle.executeUpdate<RequestAnswer, []>(name, updateId ? { updateId } : {}),
+        handle.executeUpdate<RequestAnswer, []>(request, updateId ? { updateId } : {}),
       );
       return { kind: 'granted', ...answer };
     } catch (error) {
@@ -87,8 +92,7 @@ export function createEngine(client: Client) {
         if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
       }
     },
-    stopJob: (jobId: string, updateId?: string) => update(jobId, stopUpdateName, updateId),
-    cancelJob: (jobId: string, updateId?: string) => update(jobId, cancelUpdateName, updateId),
+    ask,
     /** True once the job's workflow knows its machine; false when there is no such workflow (yet). */
     async tellPlaced(jobId: string, placed: PlacedSignal): Promise<boolean> {
       try {
@@ -105,6 +109,34 @@ export function createEngine(client: Client) {
     async tellRecording(jobId: string): Promise<void> {
       await client.withDeadline(Date.now() + startDeadlineMs, () =>
         client.workflow.getHandle(jobWorkflowId(jobId)).signal(recordingSignalName),
+      );
+    },
+    /** Tells the job's workflow that the source is open and waits to be recorded: from now on its standby time counts. */
+    async tellStandby(jobId: string): Promise<void> {
+      await client.withDeadline(Date.now() + startDeadlineMs, () =>
+        client.workflow.getHandle(jobWorkflowId(jobId)).signal(standbySignalName),
+      );
+    },
+    /** Starts the workflow that makes the files of an ended job again: once a version, and once more each time that failed. */
+    async startDelivery(input: DeliverInput): Promise<void> {
+      try {
+        await client.withDeadline(Date.now() + startDeadlineMs, () =>
+          client.workflow.start('deliver', {
+            workflowId: deliverWorkflowId(input),
+            taskQueue: jobsTaskQueue,
+            args: [input],
+            workflowIdReusePolicy: 'ALLOW_DUPLICATE_FAILED_ONLY',
+            workflowIdConflictPolicy: 'USE_EXISTING',
+          }),
+        );
+      } catch (error) {
+        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      }
+    },
+    /** Tells the job's workflow that the job has been in this state for longer than it may. */
+    async tellOverdue(jobId: string, overdue: OverdueSignal): Promise<void> {
+      await client.withDeadline(Date.now() + startDeadlineMs, () =>
+        client.workflow.getHandle(jobWorkflowId(jobId)).signal(overdueSignalName, overdue),
       );
     },
     /** Whether the job's workflow is running. */

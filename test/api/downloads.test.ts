@@ -18,6 +18,10 @@ import { createFiles, type Files } from '../../src/services/files.js';
 import { createKeys } from '../../src/services/keys.js';
 import { createDownloadHandler } from '../../src/storage/downloads.js';
 import { createLocalStorage } from '../../src/storage/local.js';
+import { createS3Storage } from '../../src/storage/s3.js';
+import { connectS3 } from '../../src/storage/s3-connection.js';
+import type { Storage } from '../../src/storage/storage.js';
+import { type S3Server, startS3 } from '../testkit/s3.js';
 
 const db = createDatabase(inject('stack').databaseUrl);
 const folder = mkdtempSync(join(tmpdir(), 'tapedeck-downloads-'));
@@ -228,12 +232,14 @@ describe('refuses', () => {
     expect(new Set(bodies).size).toBe(1);
   });
 
-  test('a file that was deleted, from its row or from its place', async () => {
+  test('a file that was deleted; one that only its place does not have is said to be missing', async () => {
     const marked = await stored({ deletedAt: new Date(), visibility: 'PUBLIC' });
     const lost = await stored();
     await storage.remove(lost.file.storageKey);
     expect(await codeOf(await fetch(await files.downloadUrl(marked.file)))).toEqual({ status: 410, code: 'GONE' });
-    expect(await codeOf(await fetch(await files.downloadUrl(lost.file)))).toEqual({ status: 410, code: 'GONE' });
+    const missing = await fetch(await files.downloadUrl(lost.file));
+    expect(await missing.clone().text()).toContain('was not deleted');
+    expect(await codeOf(missing)).toEqual({ status: 404, code: 'NOT_IN_STORAGE' });
     expect(await codeOf(await fetch(marked.url))).toEqual({ status: 401, code: 'UNAUTHENTICATED' });
   });
 
@@ -308,5 +314,90 @@ describe('a signed URL', () => {
     const signatures = await Promise.all(replicas.map((each) => each.sign(id, expiresAt)));
     expect(new Set(signatures.map(({ sig }) => sig)).size).toBe(1);
     for (const each of replicas) expect(await each.verify(id, signatures[0] as (typeof signatures)[0])).toBe('valid');
+  });
+});
+
+describe('from a bucket', () => {
+  let s3: S3Server;
+  let bucket: Storage;
+  let bucketUrl = '';
+  const bucketServer = createServer((request, response) => void handleBucket(request, response));
+  let handleBucket: ReturnType<typeof createDownloadHandler>;
+
+  beforeAll(async () => {
+    s3 = await startS3({ folder: join(folder, 's3') });
+    bucket = createS3Storage(connectS3(s3.settings, { idleLimitMs: 5_000, attempts: 1 }), { urlMs: 60_000 });
+    await new Promise<void>((resolve) => bucketServer.listen(0, '127.0.0.1', resolve));
+    bucketUrl = `http://127.0.0.1:${(bucketServer.address() as AddressInfo).port}`;
+    handleBucket = createDownloadHandler({
+      files: createFiles({ db, storage: bucket, signer, config: { publicUrl: bucketUrl, downloadUrlMs: 60_000 } }),
+      authenticator: createAuthenticator(db),
+      onError: (error) => bucketFailures.push(error),
+    });
+  });
+  afterAll(async () => {
+    bucketServer.closeAllConnections();
+    bucketServer.close();
+    await s3.stop();
+  });
+  const bucketFailures: unknown[] = [];
+
+  /** A file whose bytes are in the bucket only; `url` with credentials. */
+  async function storedInBucket(): Promise<{ file: File; url: string }> {
+    const { file, key } = await stored();
+    const source = join(folder, uuid());
+    writeFileSync(source, contents);
+    await bucket.put(file.storageKey, source, file.mediaType);
+    await storage.remove(file.storageKey);
+    return { file, url: `${bucketUrl}/files/${file.id}/${file.name}?token=${await key('files:read')}` };
+  }
+
+  test('it is given by a redirect to a URL that ends, which is not kept and shows no credentials of ours', async () => {
+    const { url } = await storedInBucket();
+    const response = await fetch(url, { redirect: 'manual' });
+    expect(response.status).toBe(302);
+    expect(response.headers.get('cache-control')).toBe('no-store');
+    expect(response.headers.get('referrer-policy')).toBe('no-referrer');
+    const location = new URL(response.headers.get('location') ?? '');
+    expect(location.origin).toBe(s3.settings.endpoint);
+    expect(location.searchParams.get('X-Amz-Expires')).toBe('60');
+    expect(location.href).not.toContain(new URL(url).searchParams.get('token'));
+  });
+
+  test('a client that follows gets it whole or in ranges, named and typed as from anywhere else', async () => {
+    const { url } = await storedInBucket();
+    const whole = await fetch(url);
+    expect(Buffer.from(await whole.arrayBuffer()).equals(contents)).toBe(true);
+    expect(whole.headers.get('content-type')).toBe('video/mp4');
+    expect(whole.headers.get('content-disposition')).toBe(
+      `attachment; filename="recording.mp4"; filename*=UTF-8''recording.mp4`,
+    );
+    expect((await fetch(`${url}&inline=1`)).headers.get('content-disposition')).toMatch(/^inline/);
+    const range = await fetch(url, { headers: { range: 'bytes=100-199' } });
+    expect(range.status).toBe(206);
+    expect(range.headers.get('content-range')).toBe(`bytes 100-199/${contents.length}`);
+    expect(Buffer.from(await range.arrayBuffer()).equals(contents.subarray(100, 200))).toBe(true);
+  });
+
+  test('one that is not there is missing, and nobody without credentials gets as far as the bucket', async () => {
+    const { file, url } = await storedInBucket();
+    expect(await codeOf(await fetch(`${bucketUrl}/files/${file.id}/${file.name}`))).toMatchObject({ status: 401 });
+    await bucket.remove(file.storageKey);
+    expect(await codeOf(await fetch(url))).toEqual({ status: 404, code: 'NOT_IN_STORAGE' });
+    expect(bucketFailures).toEqual([]);
+  });
+
+  test('a bucket that cannot be reached is to be tried again soon, and nothing is said of it', async () => {
+    const { url } = await storedInBucket();
+    s3.pause();
+    try {
+      const answer = await fetch(url);
+      expect(await answer.clone().text()).not.toContain(s3.settings.bucket);
+      expect(answer.headers.get('retry-after')).toBe('5');
+      expect(await codeOf(answer)).toEqual({ status: 503, code: 'UNAVAILABLE' });
+      expect(bucketFailures).toMatchObject([{ code: 'STORAGE_UNAVAILABLE' }]);
+    } finally {
+      s3.resume();
+    }
   });
 });

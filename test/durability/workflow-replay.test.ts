@@ -21,6 +21,12 @@ test('there is a history of every way a job can go', () => {
     'failed-page',
     'worker-killed',
     'resumed',
+    'launched',
+    'canceled-before-launch',
+    'begun-from-standby',
+    'standby-expired',
+    'paused-and-resumed',
+    'pause-expired',
   ]) {
     expect([...ways]).toContain(way);
   }

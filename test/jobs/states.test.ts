@@ -5,6 +5,8 @@ import { intendedEnds, jobReasons, reasons } from '../../src/jobs/reasons.js';
 import {
   isGranted,
   isTerminal,
+  type JobRequest,
+  type JobState,
   jobKinds,
   jobStates,
   statesBefore,
@@ -50,12 +52,20 @@ describe('the state machine', () => {
     }
   });
 
-  test('the table of stop and cancel in the docs is the one in the code', () => {
+  test('the table of requests in the docs is the one in the code', () => {
     const docs = readFileSync(new URL('../../docs/jobs.md', import.meta.url), 'utf8');
+    const follows: Record<JobRequest, JobState> = {
+      stop: 'STOPPING',
+      cancel: 'CANCELED',
+      begin: 'RECORDING',
+      pause: 'PAUSED',
+      resume: 'RECONNECTING',
+    };
     for (const state of jobStates) {
-      const stop = isGranted('stop', state) ? 'STOPPING' : 'InvalidStateError';
-      const cancel = isGranted('cancel', state) ? 'CANCELED' : 'InvalidStateError';
-      expect(docs).toContain(`| ${state} | ${stop} | ${cancel} |`);
+      const cells = Object.entries(follows).map(([request, next]) =>
+        isGranted(request as JobRequest, state) ? next : 'refused',
+      );
+      expect(docs).toContain(`| ${[state, ...cells].join(' | ')} |`);
     }
   });
 

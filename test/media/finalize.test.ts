@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { appendFile, copyFile, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,8 +8,9 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { hostFiles, type ManifestEntry } from '../../src/jobs/capture.js';
 import { createLocalStorage } from '../../src/storage/local.js';
-import { finalizeJob, removeParts } from '../../worker/finalize/finalize.js';
+import { finalizeJob, LessFoundError, removeParts } from '../../worker/finalize/finalize.js';
 import { recordingName, safeName } from '../../worker/finalize/names.js';
+import { removeOtherKeys } from '../../worker/finalize/stored-keys.js';
 import { expectPlayable } from '../testkit/media.js';
 import { mediaTools, temporaryFolder, writeKilledPart, writePart } from '../testkit/media-parts.js';
 import { contentReport } from '../testkit/media-report.js';
@@ -73,7 +75,12 @@ async function addTwoParts(): Promise<void> {
   await appendFile(join(second, hostFiles.manifest), '{"type":"part-ended","part":1,"at":17');
 }
 
-const stored = async () => (await readdir(join(storageFolder, 'jobs/job-1')).catch(() => [])).sort();
+/** Names of the stored files, each in a folder of its own. */
+const stored = async () =>
+  (await readdir(join(storageFolder, 'jobs/job-1'), { recursive: true, withFileTypes: true }).catch(() => []))
+    .filter((entry) => entry.isFile())
+    .map(({ name }) => name)
+    .sort();
 
 describe('finalizing a job', () => {
   test('makes one playable file with its facts, its checksum and a thumbnail, of the parts of all recorders', async () => {
@@ -116,7 +123,35 @@ describe('finalizing a job', () => {
     const files = await stored();
     expect(await finalize()).toEqual(first);
     expect(await stored()).toEqual(files);
-    expect(await readdir(jobFolder)).toEqual(['finalized.json', 'i1', 'i2']);
+    expect(await readdir(jobFolder)).toEqual(['finalized.json', 'i1', 'i2', 'stored-keys.jsonl']);
+  });
+
+  test('stores nothing under keys of another attempt, and what became no result can be removed', async () => {
+    await addTwoParts();
+    const first = await finalize();
+    // Finalizing goes on here although another machine has done it: nothing is known here of what it made.
+    await rm(join(jobFolder, 'finalized.json'));
+    const second = await finalize();
+    const keys = [...first.files, ...second.files].map(({ storageKey }) => storageKey);
+    expect(new Set(keys).size).toBe(4);
+    expect(keys.every((key) => /^jobs\/job-1\/[0-9a-f]{24}\/Stand-up-/.test(key))).toBe(true);
+    expect(second.files.map(({ name }) => name)).toEqual(first.files.map(({ name }) => name));
+    const results = first.files.map(({ storageKey }) => storageKey);
+    await removeOtherKeys(jobFolder, results, createLocalStorage(storageFolder), 1);
+    expect(keys.filter((key) => existsSync(join(storageFolder, key)))).toEqual(results);
+    expect(await readdir(jobFolder)).not.toContain('stored-keys.jsonl');
+  });
+
+  test('makes no files shorter than earlier ones', async () => {
+    await addPart(1, 1, 'whole.mkv');
+    const again = (leastMs: number) =>
+      finalizeJob({
+        ...{ jobFolder, jobId: 'job-1', version: 2, leastMs, name: 'x', tools: mediaTools },
+        storage: createLocalStorage(storageFolder),
+      });
+    await expect(again(3_001)).rejects.toThrow(LessFoundError);
+    expect(await stored()).toEqual([]);
+    expect((await again(3_000)).files).toHaveLength(2);
   });
 
   test('gives the same result after its parts were removed, which happens only on request', async () => {
@@ -138,7 +173,10 @@ describe('finalizing a job', () => {
     await removeParts(jobFolder);
     await writeFile(join(folder, 'p2.mkv'), Buffer.alloc(20_000, 'no media'));
     const job = await finalize();
-    expect(job.parts[1]).toMatchObject({ durationMs: 0, problem: expect.stringContaining('Invalid data') });
+    expect(job.parts[1]).toMatchObject({
+      ...{ durationMs: 0, unreadable: true, bytes: 20_000 },
+      problem: expect.stringContaining('Invalid data'),
+    });
     await removeParts(jobFolder);
     expect(await readdir(folder)).toEqual(['p2.mkv']);
   });
@@ -199,7 +237,9 @@ describe('finalizing that is cut off', () => {
       await once(child, 'close');
     }
     const again = await finalize();
-    expect(await readdir(jobFolder)).toEqual(['finalized.json', 'i1', 'i2']);
+    expect(await readdir(jobFolder)).toEqual(['finalized.json', 'i1', 'i2', 'stored-keys.jsonl']);
+    const results = again.files.map(({ storageKey }) => storageKey);
+    await removeOtherKeys(jobFolder, results, createLocalStorage(storageFolder));
     expect(await stored()).toHaveLength(2);
     const video = join(storageFolder, again.files[0]?.storageKey as string);
     expect((await contentReport(video)).missing).toEqual([[90, 149]]);

@@ -1,10 +1,6 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmdirSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, onTestFinished, test } from 'vitest';
-import { clearAfterHost, findHost, readStatus, sendCommand } from '../../worker/host/client.js';
+import { describe, expect, test } from 'vitest';
+import { clearAfterHost, findHost, sendCommand } from '../../worker/host/client.js';
 import { decode, hostOn, livePage, servePages } from '../testkit/host.js';
 
 describe('a recording goes on by itself, as the next part,', () => {
@@ -18,7 +14,9 @@ describe('a recording goes on by itself, as the next part,', () => {
     const host = await hostOn(`${url}/`);
     await host.recordedFor(2_000);
     const killedAt = Date.now();
-    for (const pid of host.children(program)) process.kill(pid, 'SIGKILL');
+    // Another ffmpeg observes, and comes and goes.
+    const pids = program === 'ffmpeg' ? [host.encoder()] : host.children(program);
+    for (const pid of pids) process.kill(pid, 'SIGKILL');
     const next = await host.entry('first-frame', 2);
     expect(next.at - killedAt).toBeLessThan(withinMs);
     await host.recordedFor(1_500);
@@ -40,17 +38,6 @@ describe('a recording goes on by itself, as the next part,', () => {
     for (const pid of host.browserProcesses('renderer')) process.kill(pid, 'SIGKILL');
     await host.entry('first-frame', 2);
     expect(await host.entry('part-ended', 1)).toMatchObject({ cause: 'BROWSER_DIED' });
-  });
-
-  test('when the encoder hangs', async () => {
-    const url = await servePages({ '/': livePage() });
-    const host = await hostOn(`${url}/`);
-    await host.recordedFor(1_000);
-    for (const pid of host.children('ffmpeg')) process.kill(pid, 'SIGSTOP');
-    await host.entry('first-frame', 2);
-    expect(await host.entry('part-ended', 1)).toMatchObject({ cause: 'ENCODER_STALLED' });
-    // The manifest is written first, and fsynced; the status follows.
-    await expect.poll(() => readStatus(host.folder)?.phase).toBe('RECORDING');
   });
 });
 
@@ -99,29 +86,3 @@ test('a killed host takes everything it started with it, and its part can be rea
   expect(findHost(host.folder)).toBeNull();
   expect((await decode(host.part(1), { cutOff: true })).durationMs).toBeGreaterThan(1_000);
 });
-
-test.runIf(canMount())('says that the disk is full, and keeps the manifest whole', async () => {
-  const disk = mkdtempSync(join(tmpdir(), 'tapedeck-disk-'));
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tapedeck-test', disk]);
-  onTestFinished(() => {
-    execFileSync('umount', ['-l', disk]);
-    rmdirSync(disk);
-  });
-  const url = await servePages({ '/': livePage() });
-  const host = await hostOn(`${url}/`, { within: disk });
-  await host.recordedFor(500);
-  expect(() => writeFileSync(join(disk, 'filler'), Buffer.alloc(24 * 1_048_576))).toThrow(/ENOSPC/);
-  expect(await host.outcome()).toMatchObject({
-    kind: 'failed',
-    failure: {
-      reason: 'CAPTURE_FAILED',
-      message: expect.stringMatching(/The disk that holds .* is full\. Free some space/),
-    },
-  });
-  expect(await host.entry('part-ended', 1)).toMatchObject({ cause: 'ENCODER_DIED' });
-  expect(host.leftovers()).toEqual([]);
-});
-
-function canMount(): boolean {
-  return spawnSync('unshare', ['--mount', 'true']).status === 0;
-}

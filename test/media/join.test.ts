@@ -1,4 +1,4 @@
-import { copyFile, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { probe } from '../../worker/ffmpeg/probe.js';
@@ -97,6 +97,37 @@ describe('several parts', () => {
     expect(parts.map(({ leftOut }) => leftOut)).toEqual(['empty', 'unreadable', 'empty', null]);
     expect(parts[1]?.problem).toContain('Invalid data');
     expect(deliverables.map((deliverable) => deliverable.parts)).toEqual([[3]]);
+  });
+
+  test('are joined as far as they arrived, also of one that was finished elsewhere', async () => {
+    await copyFile(file('whole-600.mkv'), file('arrived.mkv'));
+    await truncate(file('arrived.mkv'), Math.round((await stat(file('whole-600.mkv'))).size / 5));
+    const { deliverables, recordedMs } = await joinFiles(['arrived.mkv'], 'arrived');
+    expect(recordedMs).toBeGreaterThan(200);
+    await expectPlayable(deliverables[0]?.file as string, { durationMs: recordedMs, toleranceMs: 100 });
+  });
+
+  test('are joined whole when reading one fails for a moment, as it does when a disk or memory is short', async () => {
+    const ffprobe = join(work, 'ffprobe');
+    // Fails the first two times it is asked for packets.
+    await writeFile(
+      ffprobe,
+      `#!/bin/sh
+case "$*" in *packet=*) if [ "$(cat ${work}/tries)" != xx ]; then printf x >> ${work}/tries; echo 'Input/output error' >&2; exit 1; fi;; esac
+exec ${mediaTools.ffprobe} "$@"
+`,
+      { mode: 0o755 },
+    );
+    await writeFile(join(work, 'tries'), '');
+    const { parts, recordedMs } = await joinParts({
+      parts: [{ file: file('whole-600.mkv'), incarnation: 1, zeroAt: null }],
+      output: () => join(work, 'moment.mp4'),
+      workFolder: work,
+      tools: { ...mediaTools, ffprobe },
+    });
+    expect(await readFile(join(work, 'tries'), 'utf8')).toBe('xx');
+    expect(parts[0]?.leftOut).toBeNull();
+    expect(recordedMs).toBe(3_000);
   });
 
   test('of two recorders that ran at once show the common time once, as the later one saw it', async () => {

@@ -1,9 +1,13 @@
 /** A URL that a client gives: whatever way an inside address is written, it is recognised. */
+import { hostname } from 'node:os';
 import { describe, expect, test } from 'vitest';
+import { loadConfig } from '../../src/config.js';
 import type { EgressPolicy } from '../../src/jobs/capture.js';
 import { classify, parseAddress } from '../../src/net/addresses.js';
 import { createGate } from '../../src/net/gate.js';
 import { AddressRefusedError, type RefusalReason } from '../../src/net/refusal.js';
+import { egressPolicy } from '../../src/services/page-urls.js';
+import { callbackPolicy } from '../../src/webhooks/callback-url.js';
 
 const closed: EgressPolicy = { allowedNetworks: [], allowedHosts: [], deniedPorts: [] };
 
@@ -212,4 +216,26 @@ test('tells the kinds of addresses apart', () => {
     return address && classify(address);
   });
   expect(kinds).toEqual(['public', 'loopback', 'private', 'private', 'shared', 'tunnel', 'reserved', 'public']);
+});
+
+describe('a storage on this machine is reached by no page and no callback', () => {
+  const withStorage = (endpoint: string) => loadConfig({ S3_BUCKET: 'b', S3_ENDPOINT: endpoint });
+
+  test.each([
+    ['by its address', 'http://127.0.0.1:9000'],
+    ['by its IPv6 address', 'http://[::1]:9000'],
+    ['by name', 'http://localhost:9000'],
+    ['by the name of the machine', `http://${hostname()}:9000`],
+  ])('given %s', (_how, endpoint) => {
+    const config = withStorage(endpoint);
+    for (const policy of [egressPolicy(config, 'http://page.test/'), callbackPolicy(config)]) {
+      expect(refusalOf('http://127.0.0.1:9000/', policy)).toBe('port');
+      expect(refusalOf('http://127.0.0.1:9001/', policy)).toBe('none');
+    }
+  });
+
+  test('one that is elsewhere takes no port from the pages here', () => {
+    const policy = egressPolicy(withStorage('https://s3.example.test'), 'http://page.test/');
+    expect(refusalOf('https://127.0.0.1/', policy)).toBe('none');
+  });
 });

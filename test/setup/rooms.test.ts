@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 /** The rooms of the house: which code may use what. Types may come from anywhere, they are gone when it runs. */
 
 const projectRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-const rooms = ['schema', 'src', 'workflows', 'worker', 'stack', 'web', 'bench', 'examples', 'scripts', 'test'];
+const rooms = ['schema', 'src', 'workflows', 'worker', 'stack', 'web', 'bench', 'chaos', 'examples', 'scripts', 'test'];
 const generated = ['src/generated/', 'examples/client/gql/'];
 
 interface Source {
@@ -89,7 +89,7 @@ describe('each room keeps to itself', () => {
     expect(
       offenders(
         ['src', 'schema'],
-        importsFrom((name) => /^(worker|stack|bench|test)\//.test(name)),
+        importsFrom((name) => /^(worker|stack|bench|chaos|test)\//.test(name)),
       ),
     ).toEqual([]);
   });
@@ -99,14 +99,14 @@ describe('each room keeps to itself', () => {
       /^(@temporalio|@prisma|pg$|src\/(db|services|temporal|generated)(\/|$))/.test(name);
     expect(
       offenders(
-        ['worker/host', 'worker/capture', 'worker/recorders', 'worker/ffmpeg', 'worker/parts'],
+        ['worker/host', 'worker/capture', 'worker/recorders', 'worker/ffmpeg', 'worker/parts', 'worker/shipping'],
         importsFrom(forbidden),
       ),
     ).toEqual([]);
   });
 
-  test('nothing outside the tests and benches uses the testkit', () => {
-    const others = rooms.filter((room) => room !== 'test' && room !== 'bench');
+  test('nothing outside the tests, benches and fault runs uses the testkit', () => {
+    const others = rooms.filter((room) => !['test', 'bench', 'chaos'].includes(room));
     expect(
       offenders(
         others,
@@ -117,7 +117,7 @@ describe('each room keeps to itself', () => {
 });
 
 describe('what only some may do', () => {
-  test('only workers, stack, scripts, benches and tests start processes', () => {
+  test('only workers, stack, scripts, benches, fault runs and tests start processes', () => {
     expect(
       offenders(
         ['schema', 'src', 'workflows', 'web', 'examples'],

@@ -8,7 +8,15 @@ import { WebSocket } from 'ws';
 import { createTapedeck, type Tapedeck } from '../../examples/client/client.js';
 import { follow, type JobEvent } from '../../examples/client/follow.js';
 import type { ArchiveQuery, JobState, StartArchiveInput } from '../../examples/client/gql/graphql.js';
-import { Archive, CancelJob, StartArchive, StopArchive } from '../../examples/client/operations.js';
+import {
+  Archive,
+  BeginArchive,
+  CancelJob,
+  PauseJob,
+  ResumeJob,
+  StartArchive,
+  StopArchive,
+} from '../../examples/client/operations.js';
 
 type ArchiveFacts = NonNullable<ArchiveQuery['archive']>;
 
@@ -25,7 +33,11 @@ export interface TestArchive {
   recordedFor(ms: number): Promise<void>;
   /** Answers the archive's status, or the code of the error. */
   stop(requestId?: string): Promise<string>;
-  cancel(): Promise<string>;
+  /** These answer the state of the archive or job, or the code of the error. */
+  cancel(requestId?: string): Promise<string>;
+  begin(requestId?: string): Promise<string>;
+  pause(requestId?: string): Promise<string>;
+  resume(requestId?: string): Promise<string>;
   /** Follows the job from its first event to its end. */
   events(): Promise<JobEvent[]>;
   /** Downloads the result; answers where it lies. */
@@ -60,7 +72,7 @@ export function createArchiveKit({ url, apiKey }: { url: string; apiKey: string 
       until,
       async recordedFor(ms) {
         for (;;) {
-          const { state, duration } = await until('QUEUED', 'STARTING', 'RECORDING', 'RECONNECTING');
+          const { state, duration } = await until('QUEUED', 'STARTING', 'STANDBY', 'RECORDING', 'RECONNECTING');
           if (state === 'RECORDING' && (duration ?? 0) * 1000 >= ms) return;
           await sleep(pollMs);
         }
@@ -69,9 +81,21 @@ export function createArchiveKit({ url, apiKey }: { url: string; apiKey: string 
         const { stopArchive } = await tapedeck.request(StopArchive, { input: { archiveId: id, requestId } });
         return stopArchive.__typename === 'StopArchivePayload' ? stopArchive.archive.status : stopArchive.code;
       },
-      async cancel() {
-        const { cancelJob } = await tapedeck.request(CancelJob, { input: { jobId: id } });
+      async begin(requestId) {
+        const { beginArchive } = await tapedeck.request(BeginArchive, { input: { archiveId: id, requestId } });
+        return beginArchive.__typename === 'BeginArchivePayload' ? beginArchive.archive.status : beginArchive.code;
+      },
+      async cancel(requestId) {
+        const { cancelJob } = await tapedeck.request(CancelJob, { input: { jobId: id, requestId } });
         return cancelJob.__typename === 'CancelJobPayload' ? cancelJob.job.state : cancelJob.code;
+      },
+      async pause(requestId) {
+        const { pauseJob } = await tapedeck.request(PauseJob, { input: { jobId: id, requestId } });
+        return pauseJob.__typename === 'PauseJobPayload' ? pauseJob.job.state : pauseJob.code;
+      },
+      async resume(requestId) {
+        const { resumeJob } = await tapedeck.request(ResumeJob, { input: { jobId: id, requestId } });
+        return resumeJob.__typename === 'ResumeJobPayload' ? resumeJob.job.state : resumeJob.code;
       },
       async events() {
         const events: JobEvent[] = [];

@@ -12,11 +12,14 @@ import {
   type EgressPolicy,
   type HostIdentity,
   type HostOutcome,
+  type HostPhase,
+  type HostSpec,
   hostFiles,
   type ManifestEntry,
   type PageSource,
   partFile,
 } from '../../src/jobs/capture.js';
+import type { WarningCode } from '../../src/jobs/warnings.js';
 import { findHost, killHost, readStatus, startHost } from '../../worker/host/client.js';
 import { readManifest } from '../../worker/parts/manifest.js';
 
@@ -52,7 +55,9 @@ export async function servePages(pages: Record<string, Answer>): Promise<string>
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-export interface HostSettings extends Partial<Omit<PageSource, 'kind' | 'url'>> {
+export interface HostSettings
+  extends Partial<Omit<PageSource, 'kind' | 'url'>>,
+    Partial<Pick<HostSpec, 'hold' | 'endsAt' | 'diskReserveBytes' | 'recordedBefore'>> {
   maxDurationMs?: number;
   leaseTimeoutMs?: number;
   egress?: Partial<EgressPolicy>;
@@ -66,10 +71,16 @@ export interface TestHost {
   manifest(): ManifestEntry[];
   /** Waits until the manifest holds an entry of this type (and part), and answers it. */
   entry<T extends ManifestEntry['type']>(type: T, part?: number): Promise<Extract<ManifestEntry, { type: T }>>;
+  /** Waits until the host is in this phase. */
+  phase(phase: HostPhase): Promise<void>;
+  /** Waits until a warning is up, or is not. */
+  warning(code: WarningCode, isUp: boolean): Promise<void>;
   /** Waits until the recording has gone on for so long in the current part. */
   recordedFor(ms: number): Promise<void>;
   /** Pids of the processes the host started whose program has this name, such as `ffmpeg`. */
   children(program: string): number[];
+  /** Pid of the ffmpeg that records, not of the one that observes. */
+  encoder(): number;
   /** Pids of the browser's processes of one type, such as `renderer`. */
   browserProcesses(type: string): number[];
   /** How it ended, once its process is gone too. */
@@ -82,7 +93,9 @@ export interface TestHost {
 /** Starts a host on a page; it is killed when the test is finished, whatever happened. */
 export async function hostOn(url: string, settings: HostSettings = {}): Promise<TestHost> {
   const folder = join(mkdtempSync(join(settings.within ?? tmpdir(), 'tapedeck-test-')), 'i1');
-  const { maxDurationMs = 60_000, leaseTimeoutMs = 60_000, egress, within: _, ...source } = settings;
+  const { maxDurationMs = 60_000, leaseTimeoutMs = 60_000, egress, within: _, ...others } = settings;
+  const { hold = null, endsAt = null, diskReserveBytes = 16 * 1_048_576, ...rest } = others;
+  const { recordedBefore = { bytes: 0, parts: 0 }, ...source } = rest;
   const identity = await startHost(
     folder,
     {
@@ -91,7 +104,7 @@ export async function hostOn(url: string, settings: HostSettings = {}): Promise<
       source: { kind: 'page', url, width: 640, height: 360, fps: 15, loadTimeoutMs: 20_000, ...source },
       egress: { allowedNetworks: ['127.0.0.0/8'], allowedHosts: [], deniedPorts: [], ...egress },
       maxDurationMs,
-      endsAt: null,
+      ...{ endsAt, hold, diskReserveBytes, recordedBefore },
       leaseTimeoutMs,
       tools: { ffmpeg: 'ffmpeg', ffprobe: 'ffprobe', chromium: 'chromium', browserUser: 'nobody' },
     },
@@ -117,6 +130,14 @@ export async function hostOn(url: string, settings: HostSettings = {}): Promise<
           throw new Error(`The host ended before ${type} ${part ?? ''}.\n${tale(folder)}`);
         return found as Extract<ManifestEntry, { type: typeof type }> | undefined;
       }),
+    async phase(phase) {
+      await until(`phase ${phase}`, folder, () => readStatus(folder)?.phase === phase || undefined);
+    },
+    async warning(code, isUp) {
+      await until(`${isUp ? '' : 'no '}${code}`, folder, () => {
+        return readStatus(folder)?.warnings.some((warning) => warning.code === code) === isUp || undefined;
+      });
+    },
     async recordedFor(ms) {
       const part = host.manifest().filter(({ type }) => type === 'part-started').length || 1;
       await host.entry('first-frame', part);
@@ -131,6 +152,11 @@ export async function hostOn(url: string, settings: HostSettings = {}): Promise<
       const found = processes().filter(({ parent, name }) => parent === identity.pid && name === program);
       for (const { session } of found) sessions.add(session);
       return found.map(({ pid }) => pid);
+    },
+    encoder() {
+      const pid = host.children('ffmpeg').find((pid) => commandLine(pid).includes('-progress'));
+      if (pid === undefined) throw new Error(`No encoder runs.\n${tale(folder)}`);
+      return pid;
     },
     browserProcesses(type) {
       host.children('chromium');

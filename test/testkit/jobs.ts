@@ -10,7 +10,12 @@ export async function createProject(db: Database): Promise<string> {
 }
 
 /** A job as `startArchive` writes it, but that no engine knows of. */
-export async function createJobRow(db: Database, projectId: string, state: JobState = 'QUEUED'): Promise<string> {
+export async function createJobRow(
+  db: Database,
+  projectId: string,
+  state: JobState = 'QUEUED',
+  callbackUrl?: string,
+): Promise<string> {
   const id = uuid();
   await db.$transaction(async (transaction) => {
     const job = await transaction.job.create({
@@ -19,6 +24,7 @@ export async function createJobRow(db: Database, projectId: string, state: JobSt
         projectId,
         kind: 'ARCHIVE',
         state,
+        callbackUrl,
         source: { kind: 'page', url: 'http://10.0.0.1/', width: 640, height: 480, fps: 30, loadTimeoutMs: 1_000 },
         maxDurationMs: 10_000,
         accessTokenHash: new Uint8Array(32),

@@ -1,19 +1,27 @@
 /** Activities of the jobs worker: what a job's workflow has to write down. */
 import { placementChannel, type Wake } from '../../src/events/outbox.js';
 import type { JobActivities } from '../../src/jobs/messages.js';
+import type { Captures } from '../../src/services/captures.js';
 import type { Placement } from '../../src/services/placement.js';
 import type { Transitions } from '../../src/services/transitions.js';
 
 export function createJobActivities(deps: {
+  captures: Captures;
   transitions: Transitions;
   placement: Placement;
   wake: Wake;
 }): JobActivities {
   return {
-    transition: (input) => deps.transitions.transition(input),
-    async requestPlacement({ jobId }) {
-      await deps.placement.request(jobId);
+    async transition(input) {
+      const message =
+        input.message ?? (input.reason === 'QUEUE_TIMEOUT' ? await deps.placement.explainWait(input.jobId) : undefined);
+      return deps.transitions.transition({ ...input, message });
+    },
+    begin: ({ jobId }) => deps.transitions.begin(jobId),
+    async requestPlacement({ jobId, lostMachineId }) {
+      await deps.placement.request(jobId, lostMachineId);
       deps.wake(placementChannel);
     },
+    filesFailed: (failure) => deps.captures.filesFailed(failure),
   };
 }

@@ -1,18 +1,19 @@
 /** Recording one job on this machine, over as many hosts as it takes. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure, Context } from '@temporalio/activity';
-import type { HostOutcome, HostSpec } from '../../src/jobs/capture.js';
+import type { HostCommand, HostOutcome, HostSpec } from '../../src/jobs/capture.js';
 import { hostSuspendedFailure, type RecordResult } from '../../src/jobs/messages.js';
 import { failure, type JobReason } from '../../src/jobs/reasons.js';
 import { stateLimitsMs } from '../../src/jobs/states.js';
 import type { Incarnation } from '../../src/services/captures.js';
 import { egressPolicy } from '../../src/services/page-urls.js';
-import { clearAfterHost, HostStartError, startHost } from '../host/client.js';
+import { clearAfterHost, HostStartError, readStatus, startHost } from '../host/client.js';
 import { commandHost, endHost, incarnationFolder, incarnationsIn } from '../host/folders.js';
 import { jobFolder } from '../machine.js';
 import { attend, leaseOf } from './attend.js';
+import type { Baseline } from './bookkeeper.js';
 import type { RecorderDeps } from './recorder.js';
-import { type Baseline, watchHost } from './watch.js';
+import { watchHost } from './watch.js';
 
 /** A host ends itself when its worker has been gone for this long: nobody would ever collect what it records. */
 const leaseTimeoutMs = 300_000;
@@ -26,6 +27,12 @@ const passingFailures: readonly JobReason[] = ['PAGE_UNREACHABLE', 'PAGE_HTTP_ER
 /** What others in this process can tell a recording. */
 export interface Attention {
   stopAsked: boolean;
+  /** How often it was said that something else may be wished of the recorder than before; what, is in the job's row. */
+  nudges: number;
+}
+
+interface RecordedBefore extends Baseline {
+  parts: number;
 }
 
 /** Outcomes after which the same job is recorded on by another host. */
@@ -40,9 +47,10 @@ export async function recordJob(
   const { config, db, captures, transitions, log } = deps;
   const context = Context.current();
   const folder = jobFolder(config, jobId);
-  const job = await db.job.findUniqueOrThrow({ where: { id: jobId } });
   let fruitless = 0;
   let failingSince: number | undefined;
+
+  const job = await db.job.findUniqueOrThrow({ where: { id: jobId } });
 
   // A host of this machine is adopted while it is the job's newest; what an older one still does is no longer wanted.
   let incarnation = incarnationsIn(folder).at(-1);
@@ -52,26 +60,27 @@ export async function recordJob(
   }
   for (;;) {
     if (isSuspending()) throw suspended();
+    let begun: Incarnation | null = null;
     if (incarnation === undefined) {
       if (attention.stopAsked) return { outcome: { kind: 'stopped' } };
-      const begun = await captures.beginIncarnation(jobId, deps.machineId);
+      begun = await captures.beginIncarnation(jobId, deps.machineId);
       if (!begun) return { outcome: { kind: 'stopped' } };
-      if (begun.remainingMs <= 0) return { outcome: { kind: 'max-duration' } };
+      if (begun.endsAt !== null && begun.endsAt <= Date.now()) return { outcome: { kind: 'max-duration' } };
       incarnation = begun.incarnation;
     }
     const before = await recordedBefore(incarnation);
-    const outcome = await recordWith(incarnation, before);
+    const outcome = await recordWith(incarnation, begun, before);
     if (!isInterruption(outcome) && !(await mayPass(outcome))) return { outcome };
 
     if (isSuspending()) {
-      await transitions.transition({ jobId, to: 'RECONNECTING', reason: 'SERVICE_STOPPED' });
+      await transitions.transition({ jobId, to: 'RECONNECTING', from: ['RECORDING'], reason: 'SERVICE_STOPPED' });
       throw suspended();
     }
-    await transitions.transition({ jobId, to: 'RECONNECTING', incarnation });
+    await transitions.transition({ jobId, to: 'RECONNECTING', from: ['RECORDING'], incarnation });
     log.warn({ jobId, incarnation, how: outcome }, 'the recorder host has ended, starting another');
     await clearAfterHost(incarnationFolder(folder, incarnation));
     const recorded = await recordedBefore(incarnation + 1);
-    if (recorded.positionMs > before.positionMs) {
+    if (recorded.positionMs > before.positionMs || hasHeld(incarnationFolder(folder, incarnation))) {
       fruitless = 0;
       failingSince = undefined;
     } else if (isInterruption(outcome)) fruitless++;
@@ -83,19 +92,24 @@ export async function recordJob(
     incarnation = undefined;
   }
 
-  /** Starts the incarnation's host unless it is there, and watches it to its end. */
-  async function recordWith(current: number, baseline: Baseline): Promise<HostOutcome | { kind: 'lost' }> {
+  /** Starts the incarnation's host if it has just begun, and watches it to its end. */
+  async function recordWith(
+    current: number,
+    begun: Incarnation | null,
+    before: RecordedBefore,
+  ): Promise<HostOutcome | { kind: 'lost' }> {
     const hostFolder = incarnationFolder(folder, current);
-    if (!incarnationsIn(folder).includes(current)) {
+    if (begun) {
       try {
-        await startHost(hostFolder, await specOf(current), leaseOf(context));
+        await startHost(hostFolder, specOf(begun, before), leaseOf(context));
       } catch (error) {
         if (!(error instanceof HostStartError)) throw error;
         log.error({ jobId, err: error }, 'a recorder host did not start');
+        if (error.code === 'DISK_FULL') return { kind: 'failed', failure: failure('DISK_FULL', error.message) };
         return { kind: 'lost' };
       }
     }
-    const tell = (command: 'stop' | 'suspend') =>
+    const tell = (command: HostCommand['command']) =>
       commandHost(hostFolder, command).catch((error) =>
         log.warn({ jobId, err: error, command }, 'a recorder host did not take a command'),
       );
@@ -116,26 +130,28 @@ export async function recordJob(
           incarnation: current,
           folder: hostFolder,
           maxDurationMs: job.maxDurationMs,
-          baseline,
+          unwellLimitMs: config.machineTimeoutMs / 3,
+          baseline: before,
           tellRecording: () => deps.engine.tellRecording(jobId),
-          beat: () => context.heartbeat({ incarnation: current }),
+          tellStandby: () => deps.engine.tellStandby(jobId),
+          nudges: () => attention.nudges,
+          readWish: () => captures.wishOf(jobId),
+          steer: (wish) => void tell(wish),
+          beat: () => context.heartbeat(),
           detached,
         });
       },
     });
   }
 
-  async function specOf(current: number): Promise<HostSpec> {
-    const { source, startedAt, maxDurationMs } = await db.job.findUniqueOrThrow({ where: { id: jobId } });
-    const page = source as unknown as Incarnation['source'];
+  function specOf(begun: Incarnation, { bytes, parts }: RecordedBefore): HostSpec {
     const { ffmpeg, ffprobe, chromium, browserUser } = config.recorder;
     return {
       jobId,
-      incarnation: current,
-      source: page,
-      egress: egressPolicy(config, page.url),
-      maxDurationMs,
-      endsAt: startedAt ? startedAt.getTime() + maxDurationMs : null,
+      ...begun,
+      egress: egressPolicy(config, begun.source.url),
+      diskReserveBytes: config.diskReserveBytes,
+      recordedBefore: { bytes, parts },
       leaseTimeoutMs,
       tools: { ffmpeg, ffprobe, chromium, browserUser },
     };
@@ -150,12 +166,16 @@ export async function recordJob(
   }
 
   /** Media recorded by the incarnations before this one. */
-  async function recordedBefore(current: number): Promise<Baseline> {
+  async function recordedBefore(current: number): Promise<RecordedBefore> {
     const where = { jobId, incarnation: { lt: current } };
-    const { _sum } = await db.part.aggregate({ where, _sum: { durationMs: true, bytes: true } });
-    return { positionMs: _sum.durationMs ?? 0, bytes: Number(_sum.bytes ?? 0) };
+    const { _sum, _count } = await db.part.aggregate({ where, _sum: { durationMs: true, bytes: true }, _count: true });
+    return { positionMs: _sum.durationMs ?? 0, bytes: Number(_sum.bytes ?? 0), parts: _count };
   }
 }
+
+/** Whether a host came to wait as it should: one that is not to record yet has done its part. */
+const hasHeld = (hostFolder: string): boolean =>
+  ['STANDBY', 'PAUSED'].includes(readStatus(hostFolder)?.phase ?? 'STARTING');
 
 const isInterruption = (outcome: { kind: string }): outcome is { kind: Interruption } =>
   ['lost', 'suspended', 'lease-expired'].includes(outcome.kind);

@@ -1,23 +1,25 @@
-/** Activities of one machine's recorder worker: record a job, stop it, finalize what it left, or throw that away. */
+/** Activities of one machine's recorder worker: record a job, steer and stop it, or throw away what it left. */
 import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ApplicationFailure, Context } from '@temporalio/activity';
 import type { Logger } from 'pino';
 import type { Config } from '../../src/config.js';
 import type { Database } from '../../src/db.js';
+import type { HostCommand } from '../../src/jobs/capture.js';
 import type { RecorderActivities } from '../../src/jobs/messages.js';
-import { shownProgress, unfinishedProgress } from '../../src/jobs/progress.js';
 import type { Captures } from '../../src/services/captures.js';
 import type { Transitions } from '../../src/services/transitions.js';
+import type { PartStore } from '../../src/storage/parts.js';
 import type { Storage } from '../../src/storage/storage.js';
 import type { Engine } from '../../src/temporal/client.js';
-import { finalizeJob, LengthMismatchError, removeParts } from '../finalize/finalize.js';
+import { findRecorded } from '../finalize/recorded.js';
 import { commandHost, endHosts, incarnationFolder, incarnationsIn } from '../host/folders.js';
 import { jobFolder } from '../machine.js';
+import { removeShippedParts } from '../shipping/fetch.js';
 import type { StatsWriter } from '../stats.js';
+import { createFileActivities } from './files.js';
 import { type Attention, recordJob } from './record.js';
+import type { Work } from './work.js';
 
-const beatIntervalMs = 5_000;
 /** A host closes its part within 10 s, or kills its encoder. */
 const suspendLimitMs = 20_000;
 
@@ -29,6 +31,9 @@ export interface RecorderDeps {
   captures: Captures;
   transitions: Transitions;
   storage: Storage;
+  /** Where parts are kept besides this machine; null: nowhere. */
+  parts: PartStore | null;
+  work: Work;
   stats: StatsWriter;
   log: Logger;
 }
@@ -40,21 +45,21 @@ export interface RecorderWorkerActivities {
 }
 
 export function createRecorderActivities(deps: RecorderDeps): RecorderWorkerActivities {
-  const { config, db, captures, storage, log } = deps;
+  const { config, db, captures, parts, work, log } = deps;
   const recordings = new Map<string, { attention: Attention; done: Promise<unknown> }>();
   let suspending = false;
 
   /** Gives the newest host of the job a command; false when there is none. */
-  async function command(jobId: string, name: 'stop' | 'suspend'): Promise<boolean> {
+  async function command(jobId: string, name: HostCommand['command']): Promise<boolean> {
     const folder = jobFolder(config, jobId);
     const newest = incarnationsIn(folder).at(-1);
     return newest !== undefined && commandHost(incarnationFolder(folder, newest), name);
   }
 
-  const activities: RecorderActivities = {
+  const activities: Omit<RecorderActivities, 'finalize' | 'deliver'> = {
     async record({ jobId }) {
-      const attention: Attention = { stopAsked: false };
-      const done = recordJob(deps, jobId, attention, () => suspending);
+      const attention: Attention = { stopAsked: false, nudges: 0 };
+      const done = work.on(jobId, () => recordJob(deps, jobId, attention, () => suspending));
       const recording = { attention, done: done.catch(() => {}) };
       recordings.set(jobId, recording);
       try {
@@ -71,56 +76,34 @@ export function createRecorderActivities(deps: RecorderDeps): RecorderWorkerActi
       if (!reached && !recording) throw new Error('nobody records this job on this machine at the moment');
     },
 
-    async finalize({ jobId }) {
-      const context = Context.current();
-      const folder = jobFolder(config, jobId);
-      const job = await db.job.findUniqueOrThrow({ where: { id: jobId }, include: { archive: true, stats: true } });
-      if (job.recordedMs !== null) {
-        await removeParts(folder);
-        return { recordedMs: job.recordedMs };
-      }
-      // Hashing and copying gigabytes report nothing for minutes; that they end is the business of the time limits.
-      const beating = setInterval(() => context.heartbeat(), beatIntervalMs);
-      try {
-        // Parts are only touched when nobody writes them any more.
-        await endHosts(folder);
-        const base = shownProgress(job);
-        const result = await finalizeJob({
-          jobFolder: folder,
-          jobId,
-          name: job.archive?.name ?? 'Recording',
-          storage,
-          tools: config.recorder,
-          signal: context.cancellationSignal,
-          onProgress: (fraction) => deps.stats.setProgress(jobId, base + (unfinishedProgress - base) * fraction),
-        });
-        await captures.delivered(jobId, result);
-        await removeParts(folder);
-        return { recordedMs: result.recordedMs };
-      } catch (error) {
-        // Everything else may pass: a full disk, a database that is away, a process that was killed.
-        if (error instanceof LengthMismatchError) throw ApplicationFailure.nonRetryable(error.message, error.name);
-        throw error;
-      } finally {
-        clearInterval(beating);
-      }
+    async steer({ jobId }) {
+      const recording = recordings.get(jobId);
+      // Whoever records it next reads the row.
+      if (!recording) throw new Error('nobody records this job on this machine at the moment');
+      recording.attention.nudges += 1;
     },
 
     async discard({ jobId }) {
-      const folder = jobFolder(config, jobId);
-      await endHosts(folder);
-      await rm(folder, { recursive: true, force: true });
+      await work.on(jobId, async () => {
+        const folder = jobFolder(config, jobId);
+        await endHosts(folder);
+        const { state } = await db.job.findUniqueOrThrow({ where: { id: jobId }, select: { state: true } });
+        // Its first frames were not written down any more: they stay for as long as those of a failed job.
+        if (state === 'EXPIRED' && (await findRecorded(folder)).parts.length > 0) return;
+        await captures.partsRemoved(jobId);
+        if (parts) await removeShippedParts(parts, jobId);
+        await rm(folder, { recursive: true, force: true });
+      });
     },
   };
 
   return {
-    activities,
+    activities: { ...activities, ...createFileActivities(deps) },
     async suspend() {
       suspending = true;
       const running = [...recordings];
-      for (const [jobId] of running) {
-        await command(jobId, 'suspend').catch((error) => log.warn({ jobId, err: error }, 'a host was not suspended'));
-      }
+      for (const [jobId] of running)
+        void command(jobId, 'suspend').catch((error) => log.warn({ jobId, err: error }, 'a host was not suspended'));
       await Promise.race([Promise.all(running.map(([, { done }]) => done)), sleep(suspendLimitMs)]);
     },
   };

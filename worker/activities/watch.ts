@@ -1,20 +1,10 @@
 /** Watches one recorder host to its end: what the host says in its files is written down for everyone to see. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from 'pino';
-import type {
-  CaptureStats,
-  HostOutcome,
-  HostPhase,
-  HostStatus,
-  ManifestEntry,
-  PartEnd,
-} from '../../src/jobs/capture.js';
-import { unfinishedProgress } from '../../src/jobs/progress.js';
-import type { Captures } from '../../src/services/captures.js';
-import type { Transitions } from '../../src/services/transitions.js';
+import type { HostOutcome, HostPhase, HostStatus, ManifestEntry } from '../../src/jobs/capture.js';
+import type { RecorderWish } from '../../src/jobs/messages.js';
 import { findHost, killHost, readStatus } from '../host/client.js';
 import { readManifest } from '../parts/manifest.js';
-import type { StatsWriter } from '../stats.js';
+import { type Baseline, type BookDeps, createBookkeeper, type Wished } from './bookkeeper.js';
 
 const lookIntervalMs = 200;
 const tellIntervalMs = 1_000;
@@ -24,48 +14,79 @@ const statusSilenceMs = 10_000;
 /** No more bytes for this long while recording is no recording; the host itself reacts after 5 s. */
 const growthSilenceMs = 20_000;
 
-/** A host that has been unwell for this long is killed, well within the heartbeat timeout: another one goes on. */
-const unwellLimitMs = 30_000;
+/** A command that had no effect is given again after this long. */
+const steerIntervalMs = 1_000;
 
-/** What earlier incarnations recorded. */
-export interface Baseline {
-  positionMs: number;
-  bytes: number;
-}
+/** The row is read this often even if nobody said that it has changed: a nudge may be lost. */
+const wishIntervalMs = 2_000;
+
+/** In these phases a host does not do what is wished of it. */
+const contradictions: Record<RecorderWish, readonly HostPhase[]> = {
+  record: ['STANDBY', 'PAUSED'],
+  pause: ['RECORDING', 'RECONNECTING'],
+};
 
 export interface Watch {
   jobId: string;
   incarnation: number;
   folder: string;
   maxDurationMs: number;
+  /** A host that has been unwell for this long is killed, so that another one goes on: less than a heartbeat timeout. */
+  unwellLimitMs: number;
   baseline: Baseline;
   /** Tells the workflow of the first frame; tried again until it succeeds. */
   tellRecording(): Promise<void>;
+  /** Tells the workflow that the host waits to record; tried again until it succeeds. */
+  tellStandby(): Promise<void>;
+  /** How often it was said that something else may be wished now. */
+  nudges(): number;
+  /** What the host shall be doing, by the job's row; undefined when it may do as it does. */
+  readWish(): Promise<RecorderWish | undefined>;
+  /** Tells the host what is wished of it. */
+  steer(wish: RecorderWish): void;
   /** Called at each look while the recording goes well. */
   beat(): void;
   /** Aborted, with the error to throw, when the watching shall end and the host go on. */
   detached: AbortSignal;
 }
 
-export interface WatchDeps {
-  captures: Captures;
-  transitions: Transitions;
-  stats: StatsWriter;
-  log: Logger;
-}
-
 /** `lost`: the host is gone without a word. */
 export type WatchResult = HostOutcome | { kind: 'lost' };
 
-export async function watchHost(deps: WatchDeps, watch: Watch): Promise<WatchResult> {
+export async function watchHost(deps: BookDeps, watch: Watch): Promise<WatchResult> {
   const { log } = deps;
   const { folder } = watch;
   const book = createBookkeeper(deps, watch);
   const health = createHealth();
   const ended = new AbortController();
-  let told = false;
+  const told = new Set<string>();
+  let steeredMs = Number.NEGATIVE_INFINITY;
+  let wishedMs = Number.NEGATIVE_INFINITY;
+  let wished: Wished = { wish: undefined, nudges: -1 };
   let unread = 0;
   const waiting: ManifestEntry[] = [];
+
+  function tellOnce(what: string, tell: () => Promise<void>): void {
+    if (told.has(what)) return;
+    told.add(what);
+    void untilDone(tell, AbortSignal.any([watch.detached, ended.signal]));
+  }
+
+  async function lookForWish(): Promise<void> {
+    const nudges = watch.nudges();
+    if (nudges === wished.nudges && performance.now() - wishedMs < wishIntervalMs) return;
+    wishedMs = performance.now();
+    const wish = await watch.readWish();
+    if (wish !== wished.wish || nudges !== wished.nudges) wished = { wish, nudges };
+  }
+
+  /** By what the host does, not by what it was told: a command that was lost, or came too early, is given again. */
+  function steer({ phase }: HostStatus): void {
+    const { wish } = wished;
+    if (!wish || !contradictions[wish].includes(phase) || performance.now() - steeredMs < steerIntervalMs) return;
+    steeredMs = performance.now();
+    watch.steer(wish);
+  }
 
   try {
     for (;;) {
@@ -74,11 +95,13 @@ export async function watchHost(deps: WatchDeps, watch: Watch): Promise<WatchRes
       const status = readStatus(folder);
       const manifest = readManifest(folder, unread);
       unread = manifest.nextByte;
+      if (manifest.brokenLines > 0)
+        log.warn({ jobId: watch.jobId, folder }, 'the manifest of a recording has broken lines; they are left out');
       waiting.push(...manifest.entries);
       if (status) health.see(status);
       const unwellMs = health.unwellMs();
       if (host && unwellMs === 0) watch.beat();
-      if (host && unwellMs > unwellLimitMs) {
+      if (host && unwellMs > watch.unwellLimitMs) {
         log.warn({ jobId: watch.jobId }, 'a recorder host hangs and is killed');
         await killHost(host);
         continue;
@@ -87,17 +110,17 @@ export async function watchHost(deps: WatchDeps, watch: Watch): Promise<WatchRes
       try {
         for (let entry = waiting[0]; entry; entry = waiting[0]) {
           if (entry.type === 'ended') {
-            await deps.stats.flush();
+            await book.hostEnded();
             return entry.outcome;
           }
           await book.write(entry);
           waiting.shift();
-          if (entry.type === 'first-frame' && !told) {
-            told = true;
-            void untilDone(watch.tellRecording, AbortSignal.any([watch.detached, ended.signal]));
-          }
+          if (entry.type === 'first-frame') tellOnce('recording', watch.tellRecording);
         }
-        if (status) await book.follow(status);
+        await lookForWish();
+        if (status && host) steer(status);
+        if (status) await book.follow(status, wished);
+        if (status?.phase === 'STANDBY') tellOnce('standby', watch.tellStandby);
       } catch (error) {
         // The recording goes on without us; what could not be written is written when the database is back.
         log.warn({ jobId: watch.jobId, err: error }, 'the state of a recording could not be written, trying again');
@@ -113,59 +136,6 @@ export async function watchHost(deps: WatchDeps, watch: Watch): Promise<WatchRes
   } finally {
     ended.abort();
   }
-}
-
-/** Writes down what the manifest and the status say, each thing once. */
-function createBookkeeper({ captures, transitions, stats }: WatchDeps, watch: Watch) {
-  const { jobId, incarnation } = watch;
-  const key = (number: number) => ({ jobId, incarnation, number });
-  let open: number | undefined;
-  let closedMs = 0;
-  let closedBytes = 0;
-  let phase: HostPhase | undefined;
-  let reportedAt = 0;
-
-  return {
-    async write(entry: ManifestEntry): Promise<void> {
-      if (entry.type === 'first-frame') {
-        await captures.partStarted(key(entry.part), new Date(entry.at));
-        open = entry.part;
-      }
-      if (entry.type === 'part-ended' && open === entry.part) {
-        await captures.partEnded(key(entry.part), entry);
-        closedMs += entry.durationMs;
-        closedBytes += entry.bytes;
-        open = undefined;
-      }
-    },
-
-    async follow(status: HostStatus): Promise<void> {
-      if (status.phase !== phase) {
-        // The first frame of a part enters RECORDING by itself; this serves the host that is found recording.
-        if (status.phase === 'RECORDING' && open !== undefined)
-          await transitions.transition({ jobId, to: 'RECORDING', incarnation });
-        if (status.phase === 'RECONNECTING') await transitions.transition({ jobId, to: 'RECONNECTING', incarnation });
-        phase = status.phase;
-      }
-      if (status.at === reportedAt || status.stats.frames === 0) return;
-      reportedAt = status.at;
-      const positionMs = watch.baseline.positionMs + status.stats.positionMs;
-      const bytes = watch.baseline.bytes + status.stats.bytes;
-      const progress = Math.min(unfinishedProgress, (100 * positionMs) / watch.maxDurationMs);
-      stats.set({ jobId, incarnation, progress, stats: { ...status.stats, positionMs, bytes } });
-    },
-
-    async hostDied(last: CaptureStats | undefined): Promise<void> {
-      const cause: PartEnd = 'HOST_DIED';
-      if (open !== undefined) {
-        // What the host last said, for now; finalizing measures what is really in the file.
-        const durationMs = Math.max(0, Math.round((last?.positionMs ?? 0) - closedMs));
-        const bytes = Math.max(0, (last?.bytes ?? 0) - closedBytes);
-        await captures.partEnded(key(open), { durationMs, bytes, cause });
-      }
-      await transitions.transition({ jobId, to: 'RECONNECTING', incarnation });
-    },
-  };
 }
 
 /**

@@ -29,10 +29,9 @@ export interface BrowserOptions {
 
 export interface RunningBrowser {
   browser: Browser;
-  pid: number;
   exited: Promise<ChildExit>;
   /** Ends every process of the browser; never takes longer than about a second. */
-  close(): Promise<void>;
+  kill(): Promise<void>;
 }
 
 /** Launches the browser with an empty profile of its own. Throws when it does not answer within 20 s, or the signal's reason. */
@@ -84,9 +83,8 @@ export async function launchBrowser(options: BrowserOptions): Promise<RunningBro
   });
   return {
     browser,
-    pid,
     exited,
-    async close() {
+    async kill() {
       // Nothing in the profile is worth an orderly end, which a hung page could hold up.
       killGroup(pid);
       await within(1_000, 'Ending the browser', exited).catch(() => {});

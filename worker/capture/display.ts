@@ -1,23 +1,33 @@
 /** A virtual screen of the exact size of the recording: one Xvfb a recorder host. */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { strangerEnvironment } from '../../src/config.js';
 import type { BrowserUser } from './browser-user.js';
 import { type ChildExit, startChild, whenReady } from './child.js';
+import { answers, hangs } from './liveness.js';
 import type { Scratch } from './scratch.js';
 
 const startLimitMs = 10_000;
+// It ends within 20 ms, unless it hangs.
+const closeLimitMs = 500;
 const socketFolder = '/tmp/.X11-unix';
+// A client's first words in version 11 of the protocol, without the cookie: the answer is a refusal.
+const greeting = Buffer.from([0x6c, 0, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
 
 export interface Display {
   /** Such as `:7`. */
   name: string;
   /** File with the cookie that clients of this display need. */
   authority: string;
-  pid: number;
   exited: Promise<ChildExit>;
+  /** Whether it serves: known at once, of one that hangs after 1 s. */
+  answers(): Promise<boolean>;
+  /** Whether it lives and does not answer; known within 1 s, of a busy one within 4 s. */
+  hangs(): Promise<boolean>;
+  /** Ends it at once, for one that hangs. Resolves when it is gone. */
+  kill(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -50,15 +60,32 @@ export async function openDisplay(options: {
     stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
   });
   const number = await whenReady(child, startLimitMs, options.signal, firstLine(child.process.stdio[3] as Readable));
+  const server = { socket: `${socketFolder}/X${number}`, greeting, pid: child.pid };
   return {
     name: `:${number}`,
     authority,
-    pid: child.pid,
-    exited: child.exited,
+    exited: child.exited.finally(() => removeTraces(Number(number), child.pid)),
+    answers: () => answers(server),
+    hangs: () => hangs(server),
+    kill: async () => {
+      await child.stop('SIGKILL', 0);
+    },
     close: async () => {
-      await child.stop('SIGTERM', 2_000);
+      await child.stop('SIGTERM', closeLimitMs);
     },
   };
+}
+
+/** A server that was killed leaves its lock and its socket. Its number may be another's by then, which the lock tells. */
+function removeTraces(number: number, pid: number): void {
+  const lock = `/tmp/.X${number}-lock`;
+  try {
+    if (Number(readFileSync(lock, 'utf8')) !== pid) return;
+    rmSync(`${socketFolder}/X${number}`, { force: true });
+    rmSync(lock, { force: true });
+  } catch {
+    // It ended in good order, and took them along.
+  }
 }
 
 /** An authority file with one random cookie, valid for any display: the number is not known before the server runs. */

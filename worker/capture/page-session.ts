@@ -43,8 +43,11 @@ export interface PageSession {
   waitsForSignal(limitMs: number): Promise<boolean>;
   /** Resolves when the page has drawn two more frames; rejects with TimeLimitError. */
   painted(limitMs: number): Promise<void>;
-  /** Animation frames drawn since the session began, over all documents; the last known number when the page hangs. */
-  countFrames(): Promise<number>;
+  /**
+   * Animation frames drawn since the session began, over all documents; the last known number when the page does not
+   * answer within 2 s, null while it has no document that could draw.
+   */
+  countFrames(): Promise<number | null>;
 }
 
 /** Attaches to the browser's first page. Navigates nowhere. */
@@ -126,6 +129,7 @@ export async function openPageSession(running: RunningBrowser, log: ConsoleLog):
       );
     },
     countFrames: async () => {
+      if (ownWorld === null) return null;
       const count = await evaluate('globalThis.drawnFrames', callLimitMs).catch(() => framesHere);
       if (typeof count === 'number' && count > framesHere) framesHere = count;
       return framesBefore + framesHere;

@@ -6,7 +6,8 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BrowserUser } from './browser-user.js';
 
-const scratchPrefix = 'tapedeck-host-';
+export const scratchPrefix = 'tapedeck-host-';
+export const hostSocketName = 'host.sock';
 const removeAttempts = 20;
 const removePauseMs = 100;
 
@@ -35,7 +36,7 @@ export function createScratch(): Scratch {
   return {
     folder,
     encoderHome,
-    socket: join(folder, 'host.sock'),
+    socket: join(folder, hostSocketName),
     giveFolder(user, name, files = {}) {
       given += 1;
       const path = join(folder, `${name}-${given}`);
@@ -61,13 +62,17 @@ export async function removeScratchOf(socket: string): Promise<void> {
   const folder = dirname(socket);
   if (!basename(folder).startsWith(scratchPrefix)) return;
   // Chromium's services outlive a killed browser by a moment, and would make their folders again.
-  for (let attempt = 1; attempt < removeAttempts && isNamedByProcess(folder); attempt += 1) await sleep(removePauseMs);
+  for (let attempt = 1; attempt < removeAttempts && pidsNaming(folder).length > 0; attempt += 1)
+    await sleep(removePauseMs);
+  // Those that were stopped do not notice that their browser is gone.
+  for (const pid of pidsNaming(folder)) sendKill(pid);
   await removeScratch(folder);
 }
 
-function isNamedByProcess(folder: string): boolean {
+/** The processes that have the folder in their command line: what the host of this folder started. */
+export function pidsNaming(folder: string): number[] {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-  return pids.some((pid) => {
+  return pids.map(Number).filter((pid) => {
     try {
       return readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(folder);
     } catch {
@@ -76,8 +81,16 @@ function isNamedByProcess(folder: string): boolean {
   });
 }
 
+function sendKill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // Gone by itself.
+  }
+}
+
 /** A browser that is just being killed may still write, so a folder found empty is not empty a moment later. */
-async function removeScratch(folder: string): Promise<void> {
+export async function removeScratch(folder: string): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await rm(folder, { recursive: true, force: true });

@@ -5,9 +5,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { strangerEnvironment } from '../../src/config.js';
 import type { BrowserUser } from './browser-user.js';
 import { type Child, type ChildExit, startChild, whenReady } from './child.js';
+import { answers, hangs } from './liveness.js';
 import type { Scratch } from './scratch.js';
 
 const startLimitMs = 10_000;
+// It ends within 50 ms, unless it hangs.
+const closeLimitMs = 500;
 const sink = 'tapedeck';
 
 export interface Sound {
@@ -17,8 +20,13 @@ export interface Sound {
   sink: string;
   /** Where the encoder listens. */
   monitor: string;
-  pid: number;
   exited: Promise<ChildExit>;
+  /** Whether it serves: known at once, of one that hangs after 1 s. */
+  answers(): Promise<boolean>;
+  /** Whether it lives and does not answer; known within 1 s, of a busy one within 4 s. */
+  hangs(): Promise<boolean>;
+  /** Ends it at once, for one that hangs. Resolves when it is gone. */
+  kill(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -48,16 +56,37 @@ export async function openSound(options: {
     stdio: ['ignore', 'inherit', 'inherit'],
   });
   await whenReady(child, startLimitMs, options.signal, listens(socket, child));
+  const server = { socket, greeting: greeting(), pid: child.pid };
   return {
     server: `unix:${socket}`,
     sink,
     monitor: `${sink}.monitor`,
-    pid: child.pid,
     exited: child.exited,
+    answers: () => answers(server),
+    hangs: () => hangs(server),
+    kill: async () => {
+      await child.stop('SIGKILL', 0);
+    },
     close: async () => {
-      await child.stop('SIGTERM', 2_000);
+      await child.stop('SIGTERM', closeLimitMs);
     },
   };
+}
+
+/** A client's first words in the daemon's own protocol: AUTH of protocol version 32 with an empty cookie. */
+function greeting(): Buffer {
+  const number = (value: number) => {
+    const bytes = Buffer.alloc(4);
+    bytes.writeUInt32BE(value);
+    return bytes;
+  };
+  const cookie = Buffer.alloc(256);
+  const tagged = (tag: string, ...fields: Buffer[]) => Buffer.concat([Buffer.from(tag), ...fields]);
+  const [auth, request, version] = [8, 0, 32];
+  const body = [tagged('L', number(auth)), tagged('L', number(request)), tagged('L', number(version))];
+  const packet = Buffer.concat([...body, tagged('x', number(cookie.length), cookie)]);
+  // Length, no channel, no offset (two words), no flags.
+  return Buffer.concat([number(packet.length), number(0xffffffff), number(0), number(0), number(0), packet]);
 }
 
 async function listens(socket: string, child: Child): Promise<void> {

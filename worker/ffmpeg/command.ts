@@ -1,4 +1,5 @@
 /** The encoder's argument list, built from typed values only: no word of a client's becomes an option or a filter. */
+import { maximalVideoRate, needsFastEncoding, soundRate } from '../../src/jobs/bitrate.js';
 
 /** What is captured, and with which geometry. */
 export interface CaptureInput {
@@ -28,11 +29,10 @@ export interface PartOutput {
 
 export const progressIntervalMs = 500;
 
-// Above 720p30 `veryfast` takes more than a core and drops frames on two; `ultrafast` costs half and needs more bits.
-const veryfastPixelRate = 1280 * 720 * 30;
-// 4 Mbit/s at 720p30.
-const bitsPerPixel = 0.145;
-const minimumRate = 1_000_000;
+// Raw pictures that wait for an encoder that is late: 2.3 s of 720p30. A machine that is too slow for good would else fill
+// its memory with them (1024 pictures are 3.8 GB); so it grabs fewer, and those that are missing count as duplicates.
+const queuedBytes = 256 * 1_048_576;
+const fewestQueuedPictures = 8;
 
 /** Arguments that capture screen and sound into one append-only Matroska file. Throws RangeError for a size that H.264 4:2:0 cannot have. */
 export function pagePartArguments(input: CaptureInput, output: PartOutput): string[] {
@@ -45,23 +45,24 @@ export function pagePartArguments(input: CaptureInput, output: PartOutput): stri
       throw new RangeError(`The ${name} is ${pixels} pixels; an even number is needed.`);
     }
   }
-  const fast = width * height * fps > veryfastPixelRate;
-  const rate = Math.max(minimumRate, Math.round(width * height * fps * bitsPerPixel * (fast ? 2 : 1)));
+  const preset = needsFastEncoding(input) ? 'ultrafast' : 'veryfast';
+  const rate = maximalVideoRate(input);
   // Probing would only delay the first frame: both devices are raw and known.
-  const immediate = ['-probesize', '32', '-analyzeduration', '0', '-thread_queue_size', '1024'];
+  const immediate = ['-probesize', '32', '-analyzeduration', '0', '-thread_queue_size'];
+  const pictures = Math.max(fewestQueuedPictures, Math.floor(queuedBytes / (width * height * 4)));
   return [
     ...['-hide_banner', '-nostdin', '-nostats', '-loglevel', 'info', '-n'],
     ...['-progress', `file:${output.progressFile}`, '-stats_period', `${progressIntervalMs / 1000}`],
     // Sound first: it decides when media time begins, so no picture is grabbed before sound is there.
-    ...['-f', 'pulse', ...immediate, '-fragment_size', '3840', '-i', input.soundSource],
+    ...['-f', 'pulse', ...immediate, '1024', '-fragment_size', '3840', '-i', input.soundSource],
     // Both devices stamp wall-clock time; without this each input would be moved to zero by itself (-248 ms between them).
-    ...['-isync', '0', '-f', 'x11grab', ...immediate, '-draw_mouse', '0', '-framerate', `${fps}`],
+    ...['-isync', '0', '-f', 'x11grab', ...immediate, `${pictures}`, '-draw_mouse', '0', '-framerate', `${fps}`],
     ...['-video_size', `${width}x${height}`, '-i', input.display],
     ...['-map', '1:v', '-map', '0:a', '-t', (output.limitMs / 1000).toFixed(3)],
     // Constant rate: pictures fill the part from its very beginning, and late ones are counted as duplicates.
-    ...['-fps_mode', 'cfr', '-c:v', 'libx264', '-preset', fast ? 'ultrafast' : 'veryfast', '-crf', '23'],
+    ...['-fps_mode', 'cfr', '-c:v', 'libx264', '-preset', preset, '-crf', '23'],
     ...['-maxrate', `${rate}`, '-bufsize', `${rate * 2}`, '-g', `${Math.round(fps * 2)}`, '-pix_fmt', 'yuv420p'],
-    ...['-c:a', 'aac', '-b:a', '128k', '-ar', '48000', '-ac', '2', '-af', 'aresample=async=1000'],
+    ...['-c:a', 'aac', '-b:a', `${soundRate}`, '-ar', '48000', '-ac', '2', '-af', 'aresample=async=1000'],
     // A killed encoder loses at most the open cluster.
     ...['-f', 'matroska', '-cluster_time_limit', '250', '-flush_packets', '1', `file:${output.file}`],
   ];

@@ -4,11 +4,15 @@ import { join } from 'node:path';
 import { strangerEnvironment } from '../../src/config.js';
 import { partFile } from '../../src/jobs/capture.js';
 import { startChild } from '../capture/child.js';
+import { followActivity } from '../capture/liveness.js';
 import { type CaptureInput, pagePartArguments } from './command.js';
 import { anchorFromLog, type EncoderProgress, followProgress } from './progress.js';
 
-// It answers SIGINT in about 0.1 s; a device that blocks it never lets it.
+// It answers SIGINT in about 0.1 s, on a machine with too much to do in seconds.
 export const stopLimitMs = 10_000;
+// One that was asked to end and then does nothing at all is blocked by a device, or was stopped.
+const idleLimitMs = 1_000;
+const idleLookMs = 200;
 
 export interface EncoderExit {
   /** It was asked to end, or reached its limit, and closed its file. */
@@ -29,7 +33,9 @@ export interface Encoder {
   bytes(): number;
   /** The last lines it logged. */
   lastWords(): string;
-  /** Asks it to close its file and kills it after `limitMs`. Resolves when it is gone. */
+  /** For how long it has used no processor and waited for none, as far as the calls of this function saw. */
+  idleMs(): number;
+  /** Asks it to close its file and kills it after `limitMs`, or once it has been idle for 1 s. Resolves when it is gone. */
   stop(limitMs: number): Promise<EncoderExit>;
   /** Ends it at once. Resolves when it is gone. */
   kill(): Promise<EncoderExit>;
@@ -66,6 +72,7 @@ export async function startEncoder(options: EncoderOptions): Promise<Encoder> {
   }).finally(() => closeSync(log));
 
   const progress = followProgress(progressFile);
+  const { idleMs } = followActivity(child.pid);
   let asked = false;
   let anchor: number | null = null;
   const exited = child.exited.then(({ code, signal }): EncoderExit => {
@@ -74,7 +81,12 @@ export async function startEncoder(options: EncoderOptions): Promise<Encoder> {
   });
   const end = async (signal: NodeJS.Signals, limitMs: number) => {
     asked ||= signal === 'SIGINT';
+    const { idleMs } = followActivity(child.pid);
+    const look = setInterval(() => {
+      if (idleMs() >= idleLimitMs) child.process.kill('SIGKILL');
+    }, idleLookMs);
     await child.stop(signal, limitMs);
+    clearInterval(look);
     return exited;
   };
   return {
@@ -88,6 +100,7 @@ export async function startEncoder(options: EncoderOptions): Promise<Encoder> {
     },
     bytes: () => statSync(file, { throwIfNoEntry: false })?.size ?? 0,
     lastWords: () => readLog(logFile).trimEnd().split('\n').slice(-5).join('\n'),
+    idleMs,
     stop: (limitMs) => end('SIGINT', limitMs),
     kill: () => end('SIGKILL', 0),
   };

@@ -1,22 +1,28 @@
 /** Makes the files of a job from the parts its recorders left, and puts them into storage. */
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, open, readdir, rm, stat } from 'node:fs/promises';
+import { copyFile, open, rm, stat } from 'node:fs/promises';
 import { join, relative, resolve, sep } from 'node:path';
-import type { DeliveredFile } from '../../src/services/captures.js';
+import type { DeliveredFile } from '../../src/services/deliverables.js';
 import type { Storage } from '../../src/storage/storage.js';
 import { probe } from '../ffmpeg/probe.js';
 import type { MediaTools } from '../ffmpeg/run.js';
 import { type Deliverable, type JoinedPart, joinParts } from '../parts/join.js';
+import { makeWorkFolder } from '../work-folder.js';
 import { recordingName, safeName } from './names.js';
 import { type FinalizedJob, type FinalizedPart, keepOutcome, readOutcome } from './outcome.js';
 import { findRecorded, type RecordedPart } from './recorded.js';
+import { noteKeys } from './stored-keys.js';
 import { takeThumbnail } from './thumbnail.js';
 
 export interface FinalizeOptions {
   /** `jobs/<jobId>` in the data directory of the machine that recorded. */
   jobFolder: string;
   jobId: string;
+  /** Counts up when the files are made again. */
+  version?: number;
+  /** What earlier files hold, milliseconds: less is not worth another version. */
+  leastMs?: number;
   /** The user's name for it; becomes part of the file names. */
   name: string;
   storage: Pick<Storage, 'put'>;
@@ -41,38 +47,68 @@ export class LengthMismatchError extends Error {
   }
 }
 
-const workFolderPrefix = 'finalizing-';
+/** Parts of the job that earlier files were made of are not there any more. */
+export class PartsGoneError extends Error {
+  override name = 'PartsGoneError';
+  constructor() {
+    super('The parts of the recording are not there any more: its files cannot be made again.');
+  }
+}
+
+/** Less was found than earlier files of the job hold. */
+export class LessFoundError extends Error {
+  override name = 'LessFoundError';
+  constructor(foundMs: number, leastMs: number) {
+    super(
+      `Only ${seconds(foundMs)} of the recording were found, but its files hold ${seconds(leastMs)}: no shorter ones are made. ` +
+        'Other parts may be on a machine that is away: start its recorder worker and ask again. Without a storage that all ' +
+        'machines share, each can only use its own.',
+    );
+  }
+}
+
+const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+
 // Joining reads everything twice or more; hashing once.
 const joiningShare = 0.8;
 const seamToleranceMs = 50;
+/** Nobody guesses 96 bits. */
+const keyBytes = 12;
 
 /**
  * Joins, probes, hashes and stores: mp4 files with a thumbnail, and what explains a failed page. Nothing recorded gives
  * `recordedMs` 0. Parts are never deleted here. May be run again at any time, also after a crash at any point or after
- * `removeParts`: the same parts give the same files under the same keys.
- * Throws ToolError, LengthMismatchError, what the storage throws, or the signal's reason.
+ * `removeParts`: what was made of the same parts is answered again, and nothing is ever stored twice under one key. Two
+ * machines may do it at once: neither touches what the other has stored.
+ * Throws ToolError, LengthMismatchError, PartsGoneError (for another version than was made before), LessFoundError, what the
+ * storage throws, or the signal's reason.
  */
 export async function finalizeJob(options: FinalizeOptions): Promise<FinalizedJob> {
-  const { jobFolder } = options;
+  const { jobFolder, version = 1 } = options;
   const recorded = await findRecorded(jobFolder);
   const earlier = await readOutcome(jobFolder);
   const present = new Set(recorded.parts.map(({ file }) => relative(jobFolder, file)));
   // Removal has begun: what is left of the parts would give less than what was stored.
-  if (earlier?.removable.some((part) => !present.has(part))) return earlier.outcome;
-  const work = await makeWorkFolder(jobFolder);
+  if (earlier?.removable.some((part) => !present.has(part))) {
+    if (earlier.version !== version) throw new PartsGoneError();
+    return earlier.outcome;
+  }
+  if (earlier?.version === version && isMadeOf(earlier.outcome, recorded.parts)) return earlier.outcome;
+  const work = await makeWorkFolder(jobFolder, 'finalizing');
   try {
     const result = await makeFiles(options, recorded.parts, work);
-    const diagnostics = await copyDiagnostics(options, recorded, work);
-    for (const { path, file } of [...result.files, ...diagnostics]) {
-      options.signal?.throwIfAborted();
-      await options.storage.put(file.storageKey, path, file.mediaType);
-    }
+    const made = [...result.files, ...(await copyDiagnostics(options, recorded, work))];
     const outcome: FinalizedJob = {
       recordedMs: result.recordedMs,
       parts: result.parts,
-      files: [...result.files, ...diagnostics].map(({ file }) => file),
+      files: made.map(({ file }) => file),
     };
-    await keepOutcome(jobFolder, { outcome, removable: result.removable });
+    await noteKeys(jobFolder, { version, keys: outcome.files.map(({ storageKey }) => storageKey) });
+    for (const { path, file } of made) {
+      options.signal?.throwIfAborted();
+      await options.storage.put(file.storageKey, path, file.mediaType);
+    }
+    await keepOutcome(jobFolder, { version, outcome, removable: result.removable });
     options.onProgress?.(1);
     return outcome;
   } finally {
@@ -92,14 +128,13 @@ export async function removeParts(jobFolder: string): Promise<void> {
   }
 }
 
-/** A new one each time: an ffmpeg that outlived its worker may still be writing into the last. */
-async function makeWorkFolder(jobFolder: string): Promise<string> {
-  await mkdir(jobFolder, { recursive: true });
-  for (const name of await readdir(jobFolder)) {
-    if (name.startsWith(workFolderPrefix))
-      await rm(join(jobFolder, name), { recursive: true, force: true, maxRetries: 3 });
-  }
-  return mkdtemp(join(jobFolder, workFolderPrefix));
+/** Whether it would become the same again. What could not be read then is worth another try. */
+function isMadeOf({ parts }: FinalizedJob, recorded: RecordedPart[]): boolean {
+  const isSame = (part: FinalizedPart, { incarnation, number, bytes }: RecordedPart) =>
+    part.incarnation === incarnation && part.number === number && part.bytes === bytes && !part.unreadable;
+  return (
+    parts.length === recorded.length && parts.every((part, index) => isSame(part, recorded[index] as RecordedPart))
+  );
 }
 
 interface Made {
@@ -117,6 +152,8 @@ async function makeFiles(options: FinalizeOptions, recorded: RecordedPart[], wor
     signal,
     onProgress: (fraction) => onProgress?.(fraction * joiningShare),
   });
+  const { leastMs = 0 } = options;
+  if (joined.recordedMs < leastMs) throw new LessFoundError(joined.recordedMs, leastMs);
   const parts = joined.parts.map((part, index) => describePart(recorded[index] as RecordedPart, part));
   const removable = recorded.filter((_, index) => joined.parts[index]?.leftOut !== 'unreadable');
   const files: Made[] = [];
@@ -144,7 +181,9 @@ function describePart(part: RecordedPart, joined: JoinedPart): FinalizedPart {
     startedAt: new Date(joined.startedAt ?? part.lastWrittenAt - joined.durationMs),
     durationMs: joined.durationMs,
     bytes: part.bytes,
-    endCause: part.endCause ?? 'HOST_DIED',
+    endCause: part.endCause ?? (part.fetched ? 'MACHINE_LOST' : 'HOST_DIED'),
+    ...(part.saidMs === null ? {} : { saidMs: part.saidMs }),
+    ...(joined.leftOut === 'unreadable' ? { unreadable: true } : {}),
     ...(joined.problem === undefined ? {} : { problem: joined.problem }),
   };
 }
@@ -224,7 +263,8 @@ async function describe(
   for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20, signal: options.signal }))
     hash.update(chunk);
   const { size } = await stat(path);
-  // Keys have no spaces; names of one job differ in more than that.
-  const storageKey = `jobs/${options.jobId}/${about.name.replaceAll(' ', '-')}`;
+  // Keys have no spaces; names of one job differ in more than that. The segment is this file's alone: a machine that was
+  // thought lost may be storing the same file at the same time.
+  const storageKey = `jobs/${options.jobId}/${randomBytes(keyBytes).toString('hex')}/${about.name.replaceAll(' ', '-')}`;
   return { path, file: { ...about, storageKey, sizeBytes: size, sha256: hash.digest() } };
 }

@@ -1,7 +1,7 @@
 /** What finalizing a job made, and its copy on disk, which outlives the parts. */
 import { open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { DeliveredFile, MeasuredPart } from '../../src/services/captures.js';
+import type { DeliveredFile, MeasuredPart } from '../../src/services/deliverables.js';
 import { syncFolder } from '../parts/manifest.js';
 
 /** `startedAt`: wall clock of the first picture. `endCause`: HOST_DIED when the host could not say. */
@@ -21,6 +21,8 @@ export interface FinalizedJob {
 
 /** The outcome, and which part files it needs no longer. */
 interface Kept {
+  /** Of the files. */
+  version: number;
   outcome: FinalizedJob;
   /** Paths relative to the job's folder. */
   removable: string[];
@@ -55,8 +57,9 @@ export async function readOutcome(jobFolder: string): Promise<Kept | null> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
   }
-  const { outcome, removable } = JSON.parse(text) as Kept;
+  const { version, outcome, removable } = JSON.parse(text) as Kept;
   return {
+    version,
     outcome: {
       ...outcome,
       parts: outcome.parts.map((part) => ({ ...part, startedAt: new Date(part.startedAt) })),

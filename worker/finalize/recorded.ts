@@ -1,7 +1,9 @@
 /** Finds what a job's recorder hosts left on disk: parts, what the manifest says of them, and what explains a failed page. */
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hostFiles, type ManifestEntry, type PartEnd } from '../../src/jobs/capture.js';
+import { hostFiles, type PartEnd } from '../../src/jobs/capture.js';
+import { readManifest } from '../parts/manifest.js';
+import { fetchedMark } from '../shipping/keys.js';
 
 export interface RecordedPart {
   incarnation: number;
@@ -12,8 +14,12 @@ export interface RecordedPart {
   zeroAt: number | null;
   /** Wall clock (epoch ms) of the last written byte. */
   lastWrittenAt: number;
-  /** Null: the host died before it could say. */
+  /** Null: the host died before it could say, or what it recorded to the end did not all arrive here. */
   endCause: PartEnd | null;
+  /** Its length as its host wrote it down when it ended it; null when it did not. */
+  saidMs: number | null;
+  /** It was brought back from the storage: its machine is lost. */
+  fetched: boolean;
 }
 
 /** A job's folder as it was found. */
@@ -33,7 +39,7 @@ export async function findRecorded(jobFolder: string): Promise<Recorded> {
   const found: Recorded = { parts: [], screenshot: null, consoleLog: null };
   for (const { name, number: incarnation } of await numbered(jobFolder, /^i(\d+)$/)) {
     const folder = join(jobFolder, name);
-    const entries = await readManifest(join(folder, hostFiles.manifest));
+    const { entries } = readManifest(folder);
     for (const { name: file, number } of await numbered(folder, /^p(\d+)\.mkv$/)) {
       const path = join(folder, file);
       const { size, mtimeMs } = await stat(path);
@@ -41,6 +47,7 @@ export async function findRecorded(jobFolder: string): Promise<Recorded> {
       const zero =
         about.find((entry) => entry.type === 'first-frame') ?? about.find((entry) => entry.type === 'part-started');
       const end = about.find((entry) => entry.type === 'part-ended');
+      const fetched = (await ifThere(join(folder, fetchedMark(file)))) !== null;
       found.parts.push({
         incarnation,
         number,
@@ -48,31 +55,16 @@ export async function findRecorded(jobFolder: string): Promise<Recorded> {
         bytes: size,
         zeroAt: zero?.at ?? null,
         lastWrittenAt: Math.round(mtimeMs),
-        endCause: end?.cause ?? null,
+        // More was written than was shipped: whatever ended the recording, this part was ended by the loss of its machine.
+        endCause: end && !(fetched && size < end.bytes) ? end.cause : null,
+        saidMs: end?.durationMs ?? null,
+        fetched,
       });
     }
     found.screenshot = (await ifWritten(join(folder, hostFiles.screenshot))) ?? found.screenshot;
     found.consoleLog = (await ifWritten(join(folder, hostFiles.console))) ?? found.consoleLog;
   }
   return found;
-}
-
-async function readManifest(file: string): Promise<ManifestEntry[]> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw error;
-  }
-  return text.split('\n').flatMap((line) => {
-    try {
-      return [JSON.parse(line) as ManifestEntry];
-    } catch {
-      // The line that was being written when the host died.
-      return [];
-    }
-  });
 }
 
 async function numbered(folder: string, pattern: RegExp): Promise<{ name: string; number: number }[]> {
@@ -88,8 +80,14 @@ async function numbered(folder: string, pattern: RegExp): Promise<{ name: string
 }
 
 async function ifWritten(file: string): Promise<string | null> {
+  const size = await ifThere(file);
+  return size ? file : null;
+}
+
+/** The size of a file, null when there is none. */
+async function ifThere(file: string): Promise<number | null> {
   try {
-    return (await stat(file)).size > 0 ? file : null;
+    return (await stat(file)).size;
   } catch (error) {
     if (isMissing(error)) return null;
     throw error;

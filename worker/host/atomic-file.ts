@@ -1,5 +1,5 @@
 /** Small JSON files that readers always find whole: written aside, then renamed over the old one. */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { syncFolder } from '../parts/manifest.js';
 
@@ -8,7 +8,8 @@ export function writeJson(file: string, value: unknown, { durable }: { durable: 
   const aside = `${file}.${process.pid}.new`;
   const descriptor = openSync(aside, 'w');
   try {
-    writeSync(descriptor, JSON.stringify(value));
+    // Writes all of it or throws: on a disk that is nearly full a single write may do only a part.
+    writeFileSync(descriptor, JSON.stringify(value));
     if (durable) fsyncSync(descriptor);
   } finally {
     closeSync(descriptor);

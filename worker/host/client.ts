@@ -1,12 +1,12 @@
 /** The worker's side of a recorder host: starts it, finds it again after a restart, reads what it writes, tells it what to do. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { strangerEnvironment } from '../../src/config.js';
+import { hostEnvironment } from '../../src/config.js';
 import {
   type HostCommand,
   type HostIdentity,
@@ -17,7 +17,9 @@ import {
   hostFiles,
 } from '../../src/jobs/capture.js';
 import { isRunning } from '../../src/process-identity.js';
+import { isDiskFull } from '../../src/storage/storage.js';
 import { removeScratchOf } from '../capture/scratch.js';
+import { freeIn } from '../parts/room.js';
 import { readJson, writeJson } from './atomic-file.js';
 
 const startLimitMs = 15_000;
@@ -25,31 +27,28 @@ const commandLimitMs = 5_000;
 const killLimitMs = 5_000;
 const pollMs = 20;
 
-export { readManifest } from '../parts/manifest.js';
-
 export class HostStartError extends Error {
   override readonly name = 'HostStartError';
+  /** `DISK_FULL`: no host will start here before there is room again. */
+  readonly code: 'DISK_FULL' | 'NOT_STARTED';
+  constructor(code: HostStartError['code'], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
 }
 
 /**
  * Starts a host in its incarnation's folder, which is created. It goes on when this process ends. Resolves when the host
- * has said who it is; throws HostStartError when it dies before or says nothing for 15 s.
+ * has said who it is; throws HostStartError when it dies before, says nothing for 15 s, or the folder cannot be written.
  */
 export async function startHost(folder: string, spec: HostSpec, lease: HostLease): Promise<HostIdentity> {
-  mkdirSync(folder, { recursive: true });
-  writeJson(join(folder, hostFiles.spec), spec, { durable: true });
-  writeJson(join(folder, hostFiles.lease), lease, { durable: true });
-  const log = openSync(join(folder, hostFiles.log), 'a');
-  const main = fileURLToPath(new URL('./main.ts', import.meta.url));
-  // Its own session: no terminal's signal reaches it. The loader by address, since the folder it runs in is not ours.
-  const host = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), main, folder], {
-    detached: true,
-    stdio: ['ignore', log, log],
-    env: strangerEnvironment(),
-    cwd: folder,
-  });
-  closeSync(log);
-  host.unref();
+  let host: ChildProcess;
+  try {
+    host = spawnHost(folder, spec, lease);
+  } catch (error) {
+    const code = isDiskFull(error) ? 'DISK_FULL' : 'NOT_STARTED';
+    throw new HostStartError(code, `The recorder host could not be started in ${folder}: ${error}`, { cause: error });
+  }
   let died: string | null = null;
   host.once('exit', (code, signal) => {
     died = signal ?? `status ${code}`;
@@ -57,20 +56,41 @@ export async function startHost(folder: string, spec: HostSpec, lease: HostLease
   host.once('error', (error) => {
     died = error.message;
   });
+  const log = join(folder, hostFiles.log);
   const startedAt = performance.now();
   while (performance.now() - startedAt < startLimitMs) {
     const identity = readJson<HostIdentity>(join(folder, hostFiles.identity));
     if (identity && identity.pid === host.pid) return identity;
-    if (died)
-      throw new HostStartError(
-        `The recorder host ended with ${died} before it was ready. See ${join(folder, hostFiles.log)}.`,
-      );
+    if (died) {
+      // Its log may be empty then; and one that did start would not record there.
+      const code = freeIn(folder) < spec.diskReserveBytes ? 'DISK_FULL' : 'NOT_STARTED';
+      throw new HostStartError(code, `The recorder host ended with ${died} before it was ready. See ${log}.`);
+    }
     await sleep(pollMs);
   }
   if (host.pid) killGroup(host.pid);
-  throw new HostStartError(
-    `The recorder host was not ready after ${startLimitMs} ms. See ${join(folder, hostFiles.log)}.`,
-  );
+  throw new HostStartError('NOT_STARTED', `The recorder host was not ready after ${startLimitMs} ms. See ${log}.`);
+}
+
+function spawnHost(folder: string, spec: HostSpec, lease: HostLease): ChildProcess {
+  mkdirSync(folder, { recursive: true });
+  writeJson(join(folder, hostFiles.spec), spec, { durable: true });
+  writeJson(join(folder, hostFiles.lease), lease, { durable: true });
+  const log = openSync(join(folder, hostFiles.log), 'a');
+  try {
+    const main = fileURLToPath(new URL('./main.ts', import.meta.url));
+    // Its own session: no terminal's signal reaches it. The loader by address, since the folder it runs in is not ours.
+    const host = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), main, folder], {
+      detached: true,
+      stdio: ['ignore', log, log],
+      env: hostEnvironment(),
+      cwd: folder,
+    });
+    host.unref();
+    return host;
+  } finally {
+    closeSync(log);
+  }
 }
 
 /** The host of this folder if it still runs, else null. */

@@ -2,10 +2,9 @@
 import { chmodSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
-import type { HostCommand, HostReply } from '../../src/jobs/capture.js';
+import { type HostCommand, type HostReply, hostCommands } from '../../src/jobs/capture.js';
 
 const idleLimitMs = 10_000;
-const commands: readonly HostCommand['command'][] = ['stop', 'suspend'];
 
 export interface CommandSocket {
   close(): void;
@@ -31,8 +30,8 @@ export async function listenForCommands(
   function obey(line: string): HostReply {
     try {
       const command = JSON.parse(line) as HostCommand;
-      if (!commands.includes(command?.command))
-        throw new Error(`Unknown command. Expected one of: ${commands.join(', ')}.`);
+      if (!hostCommands.includes(command?.command))
+        throw new Error(`Unknown command. Expected one of: ${hostCommands.join(', ')}.`);
       onCommand(command);
       return { ok: true };
     } catch (error) {

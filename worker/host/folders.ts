@@ -2,6 +2,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { HostCommand } from '../../src/jobs/capture.js';
 import { clearAfterHost, findHost, killHost, sendCommand } from './client.js';
 
 /** ffmpeg is killed by its host 10 s after it was asked to end. */
@@ -20,7 +21,7 @@ export function incarnationsIn(jobFolder: string): number[] {
 export const incarnationFolder = (jobFolder: string, incarnation: number): string => join(jobFolder, `i${incarnation}`);
 
 /** Gives the host of a folder a command; false when there is none. Throws when it does not take it. */
-export async function commandHost(folder: string, command: 'stop' | 'suspend'): Promise<boolean> {
+export async function commandHost(folder: string, command: HostCommand['command']): Promise<boolean> {
   const host = findHost(folder);
   if (!host) return false;
   await sendCommand(host, { command });

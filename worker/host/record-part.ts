@@ -1,87 +1,77 @@
 /** Records one part, from the start of its encoder to the closed file, and says why it ended. */
-import type { HostOutcome, PartEnd } from '../../src/jobs/capture.js';
-import { failure } from '../../src/jobs/reasons.js';
 import { type EncoderOptions, startEncoder, stopLimitMs } from '../ffmpeg/process.js';
 import type { ManifestWriter } from '../parts/manifest.js';
 import type { PageCapture } from '../recorders/page.js';
+import type { DiskWatch } from './disk-watch.js';
 import type { EndRequest } from './end-request.js';
+import { type Ending, endedWithCapture, fault, finished, isFault, isSourceFault, paused } from './ending.js';
+import { createStallWatch } from './stall-watch.js';
 import type { Totals } from './totals.js';
+import type { Wish } from './wish.js';
 
 const tickMs = 200;
-// A live encoder reports new frames every half second.
-const stallLimitMs = 5_000;
-// Opening both devices takes 0.3 s; on a machine with too much to do, seconds.
-const firstFrameLimitMs = 10_000;
+const diskLookMs = 1_000;
 // The encoder ends by itself at its limit; this is for one that does not.
 const overdueMs = 3_000;
 // After a fault the encoder's devices may be gone, and it may never answer.
 const stopAfterFaultLimitMs = 1_000;
-// An encoder dies of a dead display or sound server before that is known to be the cause.
-const causeSettleMs = 250;
-const pageFramesMs = 1_000;
 
 export interface PartOptions extends Omit<EncoderOptions, 'input'> {
   capture: PageCapture;
   end: EndRequest;
+  wish: Wish;
+  disk: DiskWatch;
   manifest: ManifestWriter;
   totals: Totals;
   /** Called once, with the wall clock (epoch ms) of media time zero, when the first frame is in the file. */
   onFirstFrame: (at: number) => void;
   onStopping: () => void;
+  /** The source is gone, while the part is yet to be closed. */
+  onSourceLost: () => void;
 }
 
-export interface PartResult {
-  cause: PartEnd;
-  /** Null: a fault, and the next part should begin. */
-  outcome: HostOutcome | null;
-  /** What is known about a fault. */
-  detail: string;
+export interface PartResult extends Ending {
   /** From the start of the encoder to media time zero; null when it recorded nothing. */
   openingMs: number | null;
 }
 
-type Ending = Pick<PartResult, 'cause' | 'outcome' | 'detail'>;
-
 /** Records until something ends the part. Throws when the manifest cannot be written. */
 export async function recordPart(options: PartOptions): Promise<PartResult> {
-  const { capture, end, manifest, totals, part, limitMs } = options;
+  const { capture, end, wish, disk, manifest, totals, part, limitMs } = options;
   manifest.append({ type: 'part-started', part, at: Date.now() });
   const encoder = await startEncoder({ ...options, input: capture.input });
   let firstFrameAt: number | null = null;
-  let frames = 0;
-  let ticksWithoutFrames = 0;
 
-  const stalled = watch<Ending>(tickMs, (resolve) => {
+  const stall = createStallWatch(encoder, capture);
+  const watching = watch<Ending>(tickMs, async (resolve) => {
     look();
-    ticksWithoutFrames += 1;
-    const silentMs = ticksWithoutFrames * tickMs;
-    if (silentMs > (firstFrameAt === null ? firstFrameLimitMs : stallLimitMs)) {
-      resolve(fault('ENCODER_STALLED', `The encoder wrote no new frame for ${silentMs} ms. ${encoder.lastWords()}`));
-    } else if (firstFrameAt !== null && Date.now() > firstFrameAt + limitMs + overdueMs) {
-      resolve({ cause: 'STOPPED', outcome: { kind: 'max-duration' }, detail: '' });
+    const detail = await stall.tick(firstFrameAt !== null);
+    if (detail) resolve(fault('ENCODER_STALLED', `${detail} ${encoder.lastWords()}`));
+    else if (firstFrameAt !== null && Date.now() > firstFrameAt + limitMs + overdueMs) {
+      resolve(finished({ kind: 'max-duration' }));
     }
   });
-  let asking = false;
-  const counter = setInterval(async () => {
-    if (asking) return;
-    asking = true;
-    totals.setPageFrames(await capture.countFrames());
-    asking = false;
-  }, pageFramesMs);
+  const roomLeft = watch<Ending>(diskLookMs, (resolve) => {
+    const full = disk.failure();
+    if (full) resolve(finished({ kind: 'failed', failure: full }));
+  });
 
   const ending = await Promise.race([
-    end.requested.then(endedOnRequest),
+    end.requested.then(finished),
+    wish.until('pause').then(() => paused),
     capture.ended.then(endedWithCapture),
     encoder.exited.then(endedByItself),
-    stalled.result,
+    watching.result,
+    roomLeft.result,
   ]);
-  stalled.close();
-  clearInterval(counter);
+  watching.close();
+  roomLeft.close();
   if (ending.outcome) options.onStopping();
+  if (isSourceFault(ending)) options.onSourceLost();
   const exit =
     ending.cause === 'ENCODER_STALLED'
       ? await encoder.kill()
-      : await encoder.stop(ending.outcome ? stopLimitMs : stopAfterFaultLimitMs);
+      : await encoder.stop(isFault(ending) ? stopAfterFaultLimitMs : stopLimitMs);
   look();
   const last = encoder.progress();
   // Reports lag by the frames that wait for their B-frames (0.2 s at 15 fps); of a closed file every frame is counted.
@@ -102,8 +92,6 @@ export async function recordPart(options: PartOptions): Promise<PartResult> {
   function look(): void {
     const report = encoder.progress();
     if (!report) return;
-    if (report.frames > frames) ticksWithoutFrames = 0;
-    frames = report.frames;
     totals.report(report, encoder.bytes());
     const anchor = encoder.anchor();
     // Media that is in the file, not only in the encoder.
@@ -114,43 +102,25 @@ export async function recordPart(options: PartOptions): Promise<PartResult> {
     }
   }
 
-  function endedOnRequest(outcome: HostOutcome): Ending {
-    const goesOn = outcome.kind === 'suspended' || outcome.kind === 'lease-expired';
-    return { cause: goesOn ? 'SUSPENDED' : 'STOPPED', outcome, detail: '' };
-  }
-
-  function endedWithCapture(ended: Awaited<PageCapture['ended']>): Ending {
-    if (ended.kind === 'session-ended') return { cause: 'STOPPED', outcome: { kind: 'session-ended' }, detail: '' };
-    if (ended.kind === 'fault') return fault(ended.cause, ended.detail);
-    return { cause: 'STOPPED', outcome: { kind: 'failed', failure: failure('PAGE_CLOSED') }, detail: '' };
-  }
-
   async function endedByItself(exit: Awaited<typeof encoder.exited>): Promise<Ending> {
     const written = encoder.progress()?.positionMs ?? 0;
-    if (exit.orderly && written >= limitMs - 1_000)
-      return { cause: 'STOPPED', outcome: { kind: 'max-duration' }, detail: '' };
-    const rootCause = await Promise.race([
-      capture.ended,
-      new Promise<null>((resolve) => setTimeout(resolve, causeSettleMs, null)),
-    ]);
+    if (exit.orderly && written >= limitMs - 1_000) return finished({ kind: 'max-duration' });
+    // It dies of a dead display or sound server before that is known to be the cause.
+    const rootCause = await Promise.race([capture.ended, capture.settled().then(() => null)]);
     if (rootCause) return endedWithCapture(rootCause);
     return fault('ENCODER_DIED', `The encoder ended with ${exit.how}. ${encoder.lastWords()}`);
   }
 }
 
-function fault(cause: PartEnd, detail: string): Ending {
-  return { cause, outcome: null, detail };
-}
-
 function watch<T>(
   intervalMs: number,
-  look: (resolve: (result: T) => void) => void,
+  look: (resolve: (result: T) => void) => void | Promise<void>,
 ): { result: Promise<T>; close: () => void } {
   let timer: NodeJS.Timeout | undefined;
   const result = new Promise<T>((resolve, reject) => {
-    timer = setInterval(() => {
+    timer = setInterval(async () => {
       try {
-        look(resolve);
+        await look(resolve);
       } catch (error) {
         reject(error);
       }

@@ -1,19 +1,24 @@
 /** One recorder host, from its spec to its end: sets up everything around the recording and takes everything down again. */
 import { join } from 'node:path';
+import { loadConfig } from '../../src/config.js';
 import { type HostOutcome, type HostPhase, type HostSpec, type HostStatus, hostFiles } from '../../src/jobs/capture.js';
 import { startEgressProxy } from '../../src/net/egress.js';
 import { identify, type ProcessIdentity } from '../../src/process-identity.js';
+import { openPartStore } from '../../src/storage/open.js';
 import { findBrowserUser } from '../capture/browser-user.js';
 import { asFailure } from '../capture/capture-error.js';
 import { createScratch } from '../capture/scratch.js';
 import { openManifest } from '../parts/manifest.js';
 import { createPageRecorder } from '../recorders/page.js';
+import { startShipper } from '../shipping/shipper.js';
 import { readJson, writeJson } from './atomic-file.js';
 import { listenForCommands } from './command-socket.js';
 import type { EndRequest } from './end-request.js';
 import { watchLease } from './lease-watch.js';
 import { supervise } from './supervise.js';
 import { createTotals } from './totals.js';
+import { createWarningBoard } from './warning-board.js';
+import { createWish } from './wish.js';
 
 const statusMs = 500;
 const refusedKept = 20;
@@ -25,22 +30,35 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
     const spec = readJson<HostSpec>(join(folder, hostFiles.spec));
     if (!spec)
       throw new Error(`${join(folder, hostFiles.spec)} is missing. The worker writes it before it starts a host.`);
+    const wish = createWish(spec.hold === null ? 'record' : 'pause');
+    const warnings = createWarningBoard(note);
     const commands = await listenForCommands(scratch.socket, ({ command }) => {
       note(`command: ${command}`);
-      end.ask({ kind: command === 'stop' ? 'stopped' : 'suspended' });
+      if (command === 'stop') end.ask({ kind: 'stopped' });
+      else if (command === 'suspend') end.ask({ kind: 'suspended' });
+      else wish.set(command);
     });
+    // Before it counts as started: on a disk without room for it nothing can be recorded.
+    const manifest = openManifest(folder);
     writeJson(
       join(folder, hostFiles.identity),
       { ...(identify(process.pid) as ProcessIdentity), socket: scratch.socket },
       { durable: true },
     );
 
-    const manifest = openManifest(folder);
     const totals = createTotals();
     const refused: string[] = [];
+    const store = openPartStore(loadConfig());
+    const shipper = store && startShipper({ store, folder, jobId: spec.jobId, incarnation: spec.incarnation, note });
     let phase: HostPhase = 'STARTING';
     const tell = () => {
-      const status: HostStatus = { phase, at: Date.now(), stats: totals.stats(), refused };
+      const status: HostStatus = {
+        phase,
+        at: Date.now(),
+        stats: totals.stats(),
+        refused,
+        warnings: [...warnings.all(), ...(shipper?.warnings() ?? [])],
+      };
       try {
         writeJson(join(folder, hostFiles.status), status, { durable: false });
       } catch (error) {
@@ -63,6 +81,7 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
     manifest.close();
     phase = 'ENDED';
     tell();
+    await shipper?.close();
     return outcome;
 
     async function record(): Promise<HostOutcome> {
@@ -91,8 +110,10 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
             encoderHome,
             recorder,
             end,
+            wish,
             manifest,
             totals,
+            warnings,
             setPhase,
             note,
           });

@@ -1,21 +1,33 @@
 /** Keeps a recording going, part after part, until it is asked to end, has reached its length, or cannot go on. */
-import { statfsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { HostOutcome, HostPhase, HostSpec, PartEnd } from '../../src/jobs/capture.js';
+import type { HostOutcome, HostPhase, HostSpec } from '../../src/jobs/capture.js';
 import { failure, type JobFailure } from '../../src/jobs/reasons.js';
+import { warningCodes } from '../../src/jobs/warnings.js';
 import { asFailure } from '../capture/capture-error.js';
 import type { ManifestWriter } from '../parts/manifest.js';
 import type { PageCapture, PageRecorder } from '../recorders/page.js';
+import { diskFull, watchDisk } from './disk-watch.js';
 import type { EndRequest } from './end-request.js';
+import { type Ending, isSourceFault } from './ending.js';
+import { holdCapture } from './hold.js';
+import { type PageWatch, watchPage } from './page-watch.js';
+import { createPhaseKeeper } from './phase.js';
+import { createQualityWatch } from './quality-watch.js';
 import { recordPart } from './record-part.js';
+import { createBudget } from './restart-budget.js';
+import { createTimeLimit } from './time-limit.js';
 import type { Totals } from './totals.js';
+import type { WarningBoard } from './warning-board.js';
+import type { Wish } from './wish.js';
 
 const restartLimit = 5;
 const restartWindowMs = 60_000;
+// A page that hangs again in each new browser does so by itself, and a gap every 20 s is worse than its still picture:
+// from then on it is recorded as it is, with the warning, until the window has passed. The job never fails of it.
+const replaceLimit = 3;
+const replaceWindowMs = 600_000;
 // What could not be opened once is tried again after a moment, not in a busy loop.
 const reopenPauseMs = 500;
-// About half a minute of 720p; below this a part would end in a torn file and the manifest could not be written.
-const minimumFreeBytes = 16 * 1_048_576;
 // Until the first part has shown how long the devices of this machine take to open.
 const usualOpeningMs = 250;
 
@@ -25,8 +37,10 @@ export interface Supervision {
   encoderHome: string;
   recorder: PageRecorder;
   end: EndRequest;
+  wish: Wish;
   manifest: ManifestWriter;
   totals: Totals;
+  warnings: WarningBoard;
   setPhase: (phase: HostPhase) => void;
   /** One line for the host's log. */
   note: (text: string) => void;
@@ -34,78 +48,129 @@ export interface Supervision {
 
 /** Records until the end. Leaves the recorder open. Throws only what nobody foresaw. */
 export async function supervise(supervision: Supervision): Promise<HostOutcome> {
-  const { spec, folder, recorder, end, note } = supervision;
-  const restarts: number[] = [];
-  let firstFrameAt: number | null = null;
+  const { spec, folder, encoderHome, recorder, end, wish, manifest, totals, warnings, note } = supervision;
+  const mayRestart = createBudget(restartLimit, restartWindowMs);
+  const mayReplace = createBudget(replaceLimit, replaceWindowMs);
+  const limit = createTimeLimit(spec, wish);
+  const phase = createPhaseKeeper({ hold: spec.hold, wish, setPhase: supervision.setPhase });
+  const quality = createQualityWatch({
+    ...{ ffmpeg: spec.tools.ffmpeg, home: encoderHome, warnings },
+    stats: () => totals.stats(),
+  });
+  let parts = 0;
+  const disk = watchDisk({
+    ...{ folder, reserveBytes: spec.diskReserveBytes, warnings },
+    recorded: () => ({
+      bytes: spec.recordedBefore.bytes + totals.stats().bytes,
+      parts: spec.recordedBefore.parts + parts,
+    }),
+  });
   let openingMs = usualOpeningMs;
-  let capture: PageCapture | null = null;
+  let capture = null as PageCapture | null;
+  let opening = null as Promise<PageCapture> | null;
+  let pageWatch = null as PageWatch | null;
+  const over = new AbortController();
+  const signal = AbortSignal.any([end.signal, over.signal]);
 
-  for (let part = 1; ; ) {
-    const asked = end.current();
-    if (asked) return asked;
-    try {
-      capture ??= await recorder.open(end.signal);
-    } catch (error) {
+  try {
+    for (;;) {
       const asked = end.current();
       if (asked) return asked;
+      const outcome = await (capture === null ? open() : wish.current() === 'pause' ? hold(capture) : record(capture));
+      if (outcome) return outcome;
+    }
+  } finally {
+    disk.close();
+    pageWatch?.close();
+    over.abort();
+    await Promise.all([quality.close(), opening?.catch(() => {})]);
+    warnings.clear(...warningCodes);
+  }
+
+  async function open(): Promise<HostOutcome | null> {
+    try {
+      startOpening();
+      capture = await (opening as Promise<PageCapture>);
+    } catch (error) {
+      if (end.current()) return null;
       const problem = asFailure(error);
       note(`not open: ${problem.message}`);
       // A page has had its second chance; what is ours is worth more than two.
       if (problem.reason !== 'CAPTURE_FAILED' || !mayRestart()) return { kind: 'failed', failure: problem };
       await recorder.close();
       await sleep(reopenPauseMs);
-      continue;
+      return null;
+    } finally {
+      opening = null;
     }
+    phase.opened();
+    pageWatch = watchPage({ capture, warnings, mayReplace, onDrawn: (frames) => totals.addPageFrames(frames) });
+    return null;
+  }
 
-    const full = diskFailure(folder);
+  /** Begins while the encoder of the last part still closes its file. */
+  function startOpening(): void {
+    if (opening) return;
+    pageWatch?.close();
+    capture = null;
+    opening = recorder.open(signal);
+    opening.catch(() => {});
+  }
+
+  async function hold(opened: PageCapture): Promise<HostOutcome | null> {
+    await quality.close();
+    const ending = await holdCapture(opened, end, wish);
+    if (!ending) return null;
+    note(`while held: ${ending.cause} ${ending.detail}`);
+    if (ending.outcome) return ending.outcome;
+    startOpening();
+    return goOnAfter(ending);
+  }
+
+  async function record(opened: PageCapture): Promise<HostOutcome | null> {
+    const full = disk.failure();
     if (full) return { kind: 'failed', failure: full };
-    const endsAt = spec.endsAt ?? (firstFrameAt === null ? null : firstFrameAt + spec.maxDurationMs);
-    const limitMs: number = endsAt === null ? spec.maxDurationMs : endsAt - Date.now() - openingMs;
+    const leftMs = limit.leftMs();
+    const limitMs = leftMs === null ? spec.maxDurationMs : leftMs - openingMs;
     if (limitMs <= 0) return { kind: 'max-duration' };
+    parts += 1;
+    const part = parts;
     const result = await recordPart({
-      ...{ capture, part, limitMs, folder, ffmpeg: spec.tools.ffmpeg, home: supervision.encoderHome },
-      ...{ end, manifest: supervision.manifest, totals: supervision.totals },
+      ...{ capture: opened, part, limitMs, folder, ffmpeg: spec.tools.ffmpeg, home: encoderHome },
+      ...{ end, wish, disk, manifest, totals },
       onFirstFrame: (at) => {
-        firstFrameAt ??= at;
-        supervision.setPhase('RECORDING');
         note(`part ${part} records since ${new Date(at).toISOString()}`);
+        limit.began(at);
+        phase.recording();
+        quality.begin(opened.input);
       },
       onStopping: () => supervision.setPhase('STOPPING'),
+      onSourceLost: startOpening,
     });
+    quality.rest();
     note(`part ${part} ended: ${result.cause} ${result.detail}`);
-    part += 1;
     if (result.outcome) return result.outcome;
-
-    if (firstFrameAt !== null) supervision.setPhase('RECONNECTING');
+    phase.interrupted();
     openingMs = result.openingMs ?? openingMs;
+    if (result.cause === 'PAUSED') return null;
     if (result.detail.includes('No space left on device')) return { kind: 'failed', failure: diskFull(folder) };
-    if (!mayRestart()) return { kind: 'failed', failure: exhausted(result.cause, result.detail) };
-    const encoderOnly = result.cause === 'ENCODER_DIED' || result.cause === 'ENCODER_STALLED';
-    // An encoder that recorded nothing may suffer from a display or sound server that lives but does not answer.
-    if (encoderOnly && result.openingMs === null) await recorder.close();
-    if (!encoderOnly || result.openingMs === null) capture = null;
+    // An encoder that recorded nothing may suffer from a display or sound server that answers, and does nothing else.
+    if (!isSourceFault(result) && result.openingMs === null) {
+      await recorder.close();
+      capture = null;
+    }
+    return goOnAfter(result);
   }
 
-  function mayRestart(): boolean {
-    const now = performance.now();
-    restarts.push(now);
-    return restarts.filter((at) => now - at <= restartWindowMs).length <= restartLimit;
+  /** Counts a fault; null when it may be gone on after it. */
+  function goOnAfter(ending: Ending): HostOutcome | null {
+    // That a browser may be replaced was decided and counted before it was killed.
+    if (ending.cause === 'BROWSER_HUNG' || mayRestart()) return null;
+    return { kind: 'failed', failure: exhausted(ending) };
   }
 }
 
-function exhausted(cause: PartEnd, detail: string): JobFailure {
+function exhausted({ cause, detail }: Ending): JobFailure {
   const many = `${restartLimit} restarts within ${restartWindowMs / 1000} s did not help.`;
   return failure(cause === 'BROWSER_DIED' ? 'PAGE_CRASHED' : 'CAPTURE_FAILED', `${many} ${detail}`);
-}
-
-function diskFailure(folder: string): JobFailure | null {
-  const { bavail, bsize } = statfsSync(folder);
-  return bavail * bsize < minimumFreeBytes ? diskFull(folder) : null;
-}
-
-function diskFull(folder: string): JobFailure {
-  return failure(
-    'CAPTURE_FAILED',
-    `The disk that holds ${folder} is full. Free some space there, or set DATA_DIR to a larger disk.`,
-  );
 }

@@ -22,7 +22,8 @@ export interface Totals {
   report(progress: EncoderProgress, bytes: number): void;
   /** Closes the sums of a part. */
   endPart(): void;
-  setPageFrames(frames: number): void;
+  /** Animation frames the page has drawn beyond those that were told before. */
+  addPageFrames(frames: number): void;
   stats(): CaptureStats;
 }
 
@@ -54,8 +55,8 @@ export function createTotals(): Totals {
       current = noStats;
       samples = [];
     },
-    setPageFrames(frames) {
-      pageFrames = Math.max(pageFrames, frames);
+    addPageFrames(frames) {
+      pageFrames += frames;
     },
     stats() {
       const first = samples[0];

@@ -1,6 +1,7 @@
 /** Makes one playable file of a recording's parts by stream copy: gaps are cut out, picture and sound stay together. */
 import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type MediaFacts, packetTimes, picturesBefore, probe } from '../ffmpeg/probe.js';
 import { type MediaTools, ToolError } from '../ffmpeg/run.js';
 import { copyStreams } from './copy.js';
@@ -59,6 +60,9 @@ export interface JoinOptions {
   /** Called at least once a second; 0 to 1. */
   onProgress?: (fraction: number) => void;
 }
+
+// A disk or a system that is short of something refuses for a moment; what is no media is no media each time.
+const measurePausesMs = [250, 1_000, 3_000];
 
 // A header without a cluster is about 1 KiB: a recorder that was killed before it wrote any media.
 const emptyBytes = 4_096;
@@ -140,7 +144,9 @@ export async function joinParts(options: JoinOptions): Promise<JoinResult> {
       const progress = advance(part.keptMs);
       await copyStreams({
         ffmpeg: tools.ffmpeg,
-        input: ['-ss', seconds(part.firstMs), '-t', seconds(part.keptMs), '-i', `file:${part.file}`],
+        // Read from its beginning: in a part that was finished, and of which less than two key frames arrived here, ffmpeg
+        // looks for its index, finds no place to go to, and copies nothing.
+        input: ['-seekable', '0', '-ss', seconds(part.firstMs), '-t', seconds(part.keptMs), '-i', `file:${part.file}`],
         pictures: part.pictures,
         output: piece,
         indexInFront: group.length === 1,
@@ -182,26 +188,37 @@ async function measure(
 ): Promise<Usable | LeftOut> {
   const { size } = await stat(part.file);
   if (size < emptyBytes) return { leftOut: 'empty', problem: `${part.file} has ${size} bytes: no media was written.` };
-  try {
-    const facts = await probe(part.file, options);
-    const { video } = await packetTimes(part.file, options);
-    if (!facts.video || !video || video.firstKeyMs === null) {
-      return { leftOut: 'empty', problem: `${part.file} has no picture that can be shown.` };
+  const media = await read(part.file, options);
+  if (media instanceof ToolError) return { leftOut: 'unreadable', problem: media.message };
+  const { facts, video } = media;
+  if (!facts.video || !video || video.firstKeyMs === null) {
+    return { leftOut: 'empty', problem: `${part.file} has no picture that can be shown.` };
+  }
+  const firstMs = video.firstKeyMs;
+  return {
+    index,
+    file: part.file,
+    incarnation: part.incarnation,
+    bytes: size,
+    firstMs,
+    durationMs: Math.round(video.endMs - firstMs),
+    startedAt: part.zeroAt === null ? null : Math.round(part.zeroAt + firstMs),
+    parameters: parameters(facts),
+  };
+}
+
+/** Header and packets; the error of the last try when the file could not be read by any. */
+async function read(file: string, options: Parameters<typeof probe>[1]) {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      const facts = await probe(file, options);
+      return { facts, video: (await packetTimes(file, options)).video };
+    } catch (error) {
+      if (!(error instanceof ToolError) || error.kind !== 'failed') throw error;
+      const pauseMs = measurePausesMs[attempt];
+      if (pauseMs === undefined) return error;
+      await sleep(pauseMs, undefined, { signal: options.signal }).catch(() => options.signal?.throwIfAborted());
     }
-    const firstMs = video.firstKeyMs;
-    return {
-      index,
-      file: part.file,
-      incarnation: part.incarnation,
-      bytes: size,
-      firstMs,
-      durationMs: Math.round(video.endMs - firstMs),
-      startedAt: part.zeroAt === null ? null : Math.round(part.zeroAt + firstMs),
-      parameters: parameters(facts),
-    };
-  } catch (error) {
-    if (!(error instanceof ToolError) || error.kind !== 'failed') throw error;
-    return { leftOut: 'unreadable', problem: error.message };
   }
 }
 

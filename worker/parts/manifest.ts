@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { hostFiles, type ManifestEntry } from '../../src/jobs/capture.js';
+import { isDiskFull } from '../../src/storage/storage.js';
 
 export interface ManifestWriter {
   /** Returns when the line is on disk. Throws when the disk refuses it. */
@@ -30,15 +31,15 @@ export function openManifest(folder: string): ManifestWriter {
   syncFolder(folder);
   return {
     append(entry) {
-      const line = `${JSON.stringify(entry)}\n`;
+      const line = Buffer.from(`${JSON.stringify(entry)}\n`);
       const { size } = fstatSync(descriptor);
       try {
-        writeSync(descriptor, line);
+        writeWhole(descriptor, line);
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+        if (!isDiskFull(error)) throw error;
         ftruncateSync(descriptor, size);
         rmSync(reserve, { force: true });
-        writeSync(descriptor, line);
+        writeWhole(descriptor, line);
       }
       fsyncSync(descriptor);
     },
@@ -49,19 +50,29 @@ export function openManifest(folder: string): ManifestWriter {
   };
 }
 
+/** A disk that is nearly full takes a part of it, and refuses only the rest. */
+function writeWhole(descriptor: number, bytes: Buffer): void {
+  for (let written = 0; written < bytes.length; ) written += writeSync(descriptor, bytes, written);
+}
+
 export interface ManifestReading {
   entries: ManifestEntry[];
   /** Where to read on; a line that was not complete yet is read again. */
   nextByte: number;
+  /** Whole lines that say nothing, and are left out: a power cut, or a disk that errs, may spoil any. */
+  brokenLines: number;
 }
 
-/** The whole lines from `fromByte` on; none when there is no manifest yet. Throws when a whole line is not JSON. */
+/**
+ * The whole lines from `fromByte` on; none when there is no manifest yet. What a spoiled line said is lost, the parts are not:
+ * their files count.
+ */
 export function readManifest(folder: string, fromByte = 0): ManifestReading {
   let descriptor: number;
   try {
     descriptor = openSync(join(folder, hostFiles.manifest), 'r');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { entries: [], nextByte: fromByte };
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { entries: [], nextByte: fromByte, brokenLines: 0 };
     throw error;
   }
   try {
@@ -69,9 +80,19 @@ export function readManifest(folder: string, fromByte = 0): ManifestReading {
     const read = readSync(descriptor, bytes, 0, bytes.length, fromByte);
     const wholeBytes = bytes.subarray(0, read).lastIndexOf('\n') + 1;
     const lines = bytes.toString('utf8', 0, wholeBytes).split('\n').filter(Boolean);
-    return { entries: lines.map((line) => JSON.parse(line) as ManifestEntry), nextByte: fromByte + wholeBytes };
+    const entries = lines.map(entryOf).filter((entry) => entry !== null);
+    return { entries, nextByte: fromByte + wholeBytes, brokenLines: lines.length - entries.length };
   } finally {
     closeSync(descriptor);
+  }
+}
+
+function entryOf(line: string): ManifestEntry | null {
+  try {
+    const entry = JSON.parse(line) as Partial<ManifestEntry> | null;
+    return typeof entry?.type === 'string' ? (entry as ManifestEntry) : null;
+  } catch {
+    return null;
   }
 }
 

@@ -1,6 +1,7 @@
 /** Captures a web page with sound: display, sound server, browser and page as one thing that can be opened, broken and reopened. */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { strangerEnvironment } from '../../src/config.js';
 import { type HostSpec, hostFiles, type PageSource, type PartEnd } from '../../src/jobs/capture.js';
@@ -8,31 +9,42 @@ import { launchBrowser, type RunningBrowser } from '../capture/browser.js';
 import { type BrowserUser, sandboxWorks } from '../capture/browser-user.js';
 import { asFailure, CaptureError } from '../capture/capture-error.js';
 import { openConsoleLog } from '../capture/console-log.js';
-import { type Display, openDisplay } from '../capture/display.js';
 import { loadPage } from '../capture/page-load.js';
 import { openPageSession, type PageSession } from '../capture/page-session.js';
 import type { Scratch } from '../capture/scratch.js';
-import { openSound, type Sound } from '../capture/sound.js';
 import type { CaptureInput } from '../ffmpeg/command.js';
+import { createStage, type Stage } from './stage.js';
 
 const attempts = 2;
 const screenshotLimitMs = 5_000;
-// When the display dies, browser and encoder follow within some 50 ms: who died first is known only after a moment.
-const settleMs = 150;
+// When the display dies, browser and encoder follow within some 50 ms: who died first is known after a moment, or as soon
+// as display and sound server are seen to answer.
+const settleMs = 250;
+
+/** What may hang, and is replaced when it does. */
+export type Hang = Extract<PartEnd, 'BROWSER_HUNG' | 'DISPLAY_HUNG' | 'SOUND_HUNG'>;
 
 /** Why a capture that was running is not running any more. */
 export type CaptureEnd =
   | { kind: 'session-ended' }
   | { kind: 'closed' }
-  | { kind: 'fault'; cause: Extract<PartEnd, 'BROWSER_DIED' | 'DISPLAY_DIED' | 'SOUND_DIED'>; detail: string };
+  | { kind: 'fault'; cause: Hang | Extract<PartEnd, 'BROWSER_DIED' | 'DISPLAY_DIED' | 'SOUND_DIED'>; detail: string };
 
 /** A page that is ready to be recorded, or being recorded. */
 export interface PageCapture {
   input: CaptureInput;
   ended: Promise<CaptureEnd>;
-  /** Animation frames the page has drawn since this capture was opened. */
-  countFrames(): Promise<number>;
-  pids: { display: number; sound: number; browser: number };
+  /**
+   * Animation frames the page has drawn since this capture was opened; the last known number when it does not answer
+   * within 2 s, null when it has no document that could draw.
+   */
+  countFrames(): Promise<number | null>;
+  /** Resolves when display and sound server are known to serve, or when it would be known that they do not. */
+  settled(): Promise<void>;
+  /** Asks display and sound server whether they answer; takes milliseconds when they do, 1 s when not, 4 s when busy. */
+  findHang(): Promise<Exclude<Hang, 'BROWSER_HUNG'> | null>;
+  /** Ends what hangs, at once. Unless the capture has ended already, it ends with this cause. */
+  condemn(cause: Hang, detail: string): void;
 }
 
 export interface PageRecorderOptions {
@@ -58,12 +70,6 @@ export interface PageRecorder {
   close(): Promise<void>;
 }
 
-interface Stage {
-  display: Display;
-  sound: Sound;
-  dead: boolean;
-}
-
 /** Makes a recorder of one page. Starts nothing. */
 export function createPageRecorder(options: PageRecorderOptions): PageRecorder {
   const { source, user, scratch } = options;
@@ -71,43 +77,14 @@ export function createPageRecorder(options: PageRecorderOptions): PageRecorder {
   const sandbox = sandboxWorks(user);
   // Reading it takes a quarter of a second, during which display and sound server start.
   void import('puppeteer');
-  let stage: Stage | null = null;
+  const stage = createStage({ width: source.width, height: source.height, user, scratch });
   let running: RunningBrowser | null = null;
-
-  async function openStage(signal: AbortSignal): Promise<Stage> {
-    if (stage && !stage.dead) return stage;
-    await closeStage();
-    const [display, sound] = await Promise.allSettled([
-      openDisplay({ width: source.width, height: source.height, user, scratch, signal }),
-      openSound({ user, scratch, signal }),
-    ]);
-    if (display.status === 'rejected' || sound.status === 'rejected') {
-      if (display.status === 'fulfilled') await display.value.close();
-      if (sound.status === 'fulfilled') await sound.value.close();
-      signal.throwIfAborted();
-      throw new CaptureError(
-        'CAPTURE_FAILED',
-        String((display.status === 'rejected' ? display : (sound as PromiseRejectedResult)).reason),
-      );
-    }
-    const opened: Stage = { display: display.value, sound: sound.value, dead: false };
-    void Promise.race([opened.display.exited, opened.sound.exited]).then(() => {
-      opened.dead = true;
-    });
-    stage = opened;
-    return opened;
-  }
-
-  async function closeStage(): Promise<void> {
-    const old = stage;
-    stage = null;
-    await Promise.all([old?.display.close(), old?.sound.close()]);
-  }
+  let dying: Promise<void> = Promise.resolve();
 
   async function closeBrowser(): Promise<void> {
     const old = running;
     running = null;
-    await old?.close();
+    await old?.kill();
   }
 
   async function openPage(current: Stage, signal: AbortSignal): Promise<PageCapture> {
@@ -124,7 +101,9 @@ export function createPageRecorder(options: PageRecorderOptions): PageRecorder {
       );
     });
     const session = await openPageSession(running, log);
-    const ended = endOf(session, running, current);
+    const condemned = withResolver<CaptureEnd>();
+    const ended = Promise.race([condemned.promise, endOf(session, running, current)]);
+    const browser = running;
     const abort = new AbortController();
     void session.endRequested.then(() => abort.abort(sessionEndedEarly));
     await loadPage(session, source, {
@@ -146,7 +125,18 @@ export function createPageRecorder(options: PageRecorderOptions): PageRecorder {
       },
       ended,
       countFrames: () => session.countFrames(),
-      pids: { display: display.pid, sound: sound.pid, browser: running.pid },
+      settled: () => settled(current),
+      async findHang() {
+        const [displayHangs, soundHangs] = await Promise.all([display.hangs(), sound.hangs()]);
+        if (displayHangs) return 'DISPLAY_HUNG';
+        return soundHangs ? 'SOUND_HUNG' : null;
+      },
+      condemn(cause, detail) {
+        condemned.resolve({ kind: 'fault', cause, detail });
+        if (cause === 'DISPLAY_HUNG') dying = display.kill();
+        else if (cause === 'SOUND_HUNG') dying = sound.kill();
+        else dying = browser.kill();
+      },
     };
   }
 
@@ -164,10 +154,10 @@ export function createPageRecorder(options: PageRecorderOptions): PageRecorder {
 
   return {
     async open(signal) {
-      await closeBrowser();
+      await Promise.all([closeBrowser(), dying]);
       for (let attempt = 1; ; attempt += 1) {
         signal.throwIfAborted();
-        const current = await openStage(signal);
+        const current = await stage.open(signal);
         try {
           return await openPage(current, signal);
         } catch (error) {
@@ -180,13 +170,27 @@ export function createPageRecorder(options: PageRecorderOptions): PageRecorder {
       }
     },
     async close() {
-      await closeBrowser();
-      await closeStage();
+      await Promise.all([closeBrowser(), dying]);
+      await stage.close();
     },
   };
 }
 
 const sessionEndedEarly = new Error('The page ended its session while it was loading.');
+
+async function settled({ display, sound }: Stage): Promise<void> {
+  const serving = Promise.all([display.answers(), sound.answers()]).then((each) => each.every(Boolean));
+  const waited = sleep(settleMs);
+  if (!(await Promise.race([serving, waited.then(() => true)]))) await waited;
+}
+
+function withResolver<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve: (value: T) => void = () => {};
+  const promise = new Promise<T>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
 
 /** The first end of anything the capture stands on, named by its root cause. */
 async function endOf(session: PageSession, browser: RunningBrowser, stage: Stage): Promise<CaptureEnd> {
@@ -206,7 +210,7 @@ async function endOf(session: PageSession, browser: RunningBrowser, stage: Stage
     sound.then(() => null),
   ]);
   if (first?.kind === 'session-ended') return first;
-  await new Promise((resolve) => setTimeout(resolve, settleMs));
+  await settled(stage);
   if (displayDied) return { kind: 'fault', cause: 'DISPLAY_DIED', detail: 'The virtual display ended.' };
   if (soundDied) return { kind: 'fault', cause: 'SOUND_DIED', detail: 'The sound server ended.' };
   const end = await session.ended;

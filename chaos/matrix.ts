@@ -1,0 +1,9 @@
+/** All rows of the fault matrix, in the order in which they are run: those that need the same service one after the other. */
+import type { Row } from './row.js';
+import { captureRows } from './rows/capture.js';
+import { networkRows } from './rows/network.js';
+import { requestRows } from './rows/requests.js';
+import { serviceRows } from './rows/services.js';
+import { storageRows } from './rows/storage.js';
+
+export const matrix: readonly Row[] = [...captureRows, ...serviceRows, ...requestRows, ...networkRows, ...storageRows];

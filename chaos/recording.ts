@@ -1,0 +1,108 @@
+/** One recording of the demo page by the real service, as a client makes and follows it. */
+import { isTerminal, type JobState } from '../src/jobs/states.js';
+import type { TestArchive } from '../test/testkit/archives.js';
+import type { Bed } from './bed.js';
+import { eventually, HopelessError } from './patience.js';
+import { type Subscriber, subscribe } from './subscriber.js';
+
+export interface Recording {
+  archive: TestArchive;
+  jobId: string;
+  /** From when the page counts, epoch ms. */
+  since: number;
+  subscriber: Subscriber;
+  /** When the client asked to stop, epoch ms; undefined as long as it did not. */
+  stopAskedAt: number | undefined;
+}
+
+type Facts = Awaited<ReturnType<TestArchive['facts']>>;
+
+/** A browser launch and a page load on a machine with much to do. */
+const startLimitMs = 60_000;
+const stopLimitMs = 60_000;
+const endLimitMs = 60_000;
+/** What a stop that is granted is answered with: the archive's status by then. */
+const accepted = ['STOPPED', 'COMPLETE'];
+const maxDurationSeconds = 600;
+
+/** Starts to record the demo page (`pageUrl`, where it is reached by another way), and to follow that. */
+export async function startRecording(
+  bed: Bed,
+  options: { pageUrl?: string; autostart?: boolean; maxDuration?: number } = {},
+): Promise<Recording> {
+  const since = Date.now();
+  const { pageUrl = bed.pageUrl, ...input } = options;
+  const archive = await bed.kit.start({
+    url: `${pageUrl}?since=${since}`,
+    maxDuration: maxDurationSeconds,
+    callbackUrl: bed.receiver.url,
+    ...input,
+  });
+  return {
+    archive,
+    jobId: archive.jobId,
+    since,
+    subscriber: subscribe(bed.kit.tapedeck, archive.id),
+    stopAskedAt: undefined,
+  };
+}
+
+/** Waits until the job is in the state. Throws when it ends in another. */
+export function untilState(recording: Recording, state: JobState, limitMs = endLimitMs): Promise<Facts> {
+  return eventually(`the recording to be ${state}`, limitMs, async () => {
+    const facts = await recording.archive.facts();
+    if (facts.state !== state && isTerminal(facts.state as JobState)) throw ended(facts);
+    return facts.state === state && facts;
+  });
+}
+
+/** Waits until so many milliseconds more are recorded than now, or than `from`; answers when that was seen. */
+export async function recordedOn(
+  recording: Recording,
+  ms: number,
+  options: { from?: number; limitMs?: number } = {},
+): Promise<void> {
+  const { limitMs = startLimitMs } = options;
+  let from = options.from;
+  await eventually(`${ms} ms more to be recorded`, limitMs + ms, async () => {
+    const facts = await recording.archive.facts();
+    if (isTerminal(facts.state as JobState)) throw ended(facts);
+    const recordedMs = (facts.duration ?? 0) * 1000;
+    from ??= recordedMs;
+    return facts.state === 'RECORDING' && recordedMs >= from + ms;
+  });
+}
+
+/**
+ * Stops and waits for the end. While the engine is still finding itself again, a stop may be answered "ask again". Throws when
+ * the same request, sent again, is not answered as the first time, or when another one is granted.
+ */
+export async function stopAndWait(recording: Recording): Promise<Facts> {
+  const { archive } = recording;
+  await eventually('the stop to be accepted', stopLimitMs, async () => {
+    recording.stopAskedAt = Date.now();
+    const answer = await archive.stop(`stop-${recording.jobId}`);
+    if (accepted.includes(answer)) return true;
+    const facts = await archive.facts();
+    if (isTerminal(facts.state as JobState)) throw ended(facts);
+    throw new Error(`it was answered ${answer}`);
+  });
+  const end = await untilEnd(recording);
+  const again = await archive.stop(`stop-${recording.jobId}`);
+  if (!accepted.includes(again)) throw new Error(`The same stop, sent again after the end, was answered ${again}.`);
+  const another = await archive.stop();
+  if (another !== 'INVALID_STATE') throw new Error(`Another stop after the end was answered ${another}.`);
+  return end;
+}
+
+/** Waits for the job's end, whichever it is. */
+export function untilEnd(recording: Pick<Recording, 'archive'>, limitMs = endLimitMs): Promise<Facts> {
+  return eventually('the job to end', limitMs, async () => {
+    const facts = await recording.archive.facts();
+    return isTerminal(facts.state as JobState) && facts;
+  });
+}
+
+function ended({ state, reason, message }: Facts): HopelessError {
+  return new HopelessError(`The job ended as ${state}: ${reason}, ${message}`);
+}

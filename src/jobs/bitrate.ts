@@ -1,0 +1,35 @@
+/** How many bits a recording of a picture may take: what the encoder is told, and what disks must have room for. */
+
+/** Pixels and frames per second. */
+interface Picture {
+  width: number;
+  height: number;
+  fps: number;
+}
+
+// Above 720p30 `veryfast` takes more than a core and drops frames on two; `ultrafast` costs half and needs more bits.
+const veryfastPixelRate = 1280 * 720 * 30;
+// 4 Mbit/s at 720p30.
+const bitsPerPixel = 0.145;
+const minimumRate = 1_000_000;
+/** Bits per second of the sound. */
+export const soundRate = 128_000;
+
+/** Whether the encoder must spend fewer cycles and more bits on each picture to keep up. */
+export const needsFastEncoding = ({ width, height, fps }: Picture): boolean => width * height * fps > veryfastPixelRate;
+
+/** The most bits per second that the encoder may spend on the picture. */
+export function maximalVideoRate(picture: Picture): number {
+  const { width, height, fps } = picture;
+  const rate = width * height * fps * bitsPerPixel * (needsFastEncoding(picture) ? 2 : 1);
+  return Math.max(minimumRate, Math.round(rate));
+}
+
+/**
+ * Bytes of disk a job is expected to need on its machine until it ends by itself: its parts at half the maximal rate, which
+ * pages seldom exceed, and as much again for the result, which is made while the parts are still there.
+ */
+export function expectedBytes({ maxDurationMs, ...picture }: Picture & { maxDurationMs: number }): number {
+  const usualRate = (maximalVideoRate(picture) + soundRate) / 2;
+  return Math.ceil(2 * (usualRate / 8) * (maxDurationMs / 1000));
+}

@@ -1,0 +1,13 @@
+/** What may be wrong with a recording while it goes on: stable codes, and how to say each. */
+
+export const warnings = {
+  FROZEN_PAGE: 'The page has stopped drawing: it hangs, or the machine is too busy for it.',
+  BLACK_PICTURE: 'The picture is black.',
+  SILENT_SOUND: 'There is no sound.',
+  OVERLOADED: 'The machine cannot record as fast as the page plays; frames are lost.',
+  DISK_LOW: 'The disk of the recorder is nearly full; recording will be stopped before it is.',
+  UPLOAD_LAGGING:
+    'The storage takes up what is recorded too slowly; should the machine be lost, more would be lost with it.',
+} as const satisfies Record<string, string>;
+export type WarningCode = keyof typeof warnings;
+export const warningCodes = Object.keys(warnings) as WarningCode[];

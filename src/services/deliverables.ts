@@ -1,0 +1,181 @@
+/** What a recorder worker writes when a job's files are made: the files, and what was measured of the parts. */
+import { v7 as uuid } from 'uuid';
+import type { Database, Transaction } from '../db.js';
+import { eventsChannel, type Wake } from '../events/outbox.js';
+import type { FileKind, Job, JobStats, Part } from '../generated/prisma/client.js';
+import type { PartEnd } from '../jobs/capture.js';
+import type { JobEventPayload } from '../jobs/events.js';
+import type { FilesFailedInput } from '../jobs/messages.js';
+import { isTerminal } from '../jobs/states.js';
+import { tell } from './job-events.js';
+
+/** A part as measured from its media. */
+export interface MeasuredPart {
+  incarnation: number;
+  number: number;
+  startedAt: Date;
+  durationMs: number;
+  bytes: number;
+  endCause: PartEnd;
+  /** Its length as its host wrote it down when it ended the part, if it did. */
+  saidMs?: number;
+  /** There is media in it, but nobody could read it. */
+  unreadable?: boolean;
+}
+
+/** What was made of a job. */
+export interface Delivered {
+  /** Media in the result, all parts together, milliseconds. */
+  recordedMs: number;
+  /** Parts of which more was recorded than is in the result. */
+  missingParts: number;
+  /** Of the files that are the version's: those of whoever was first. */
+  storageKeys: string[];
+}
+
+/** A file in the storage. */
+export interface DeliveredFile {
+  kind: FileKind;
+  name: string;
+  storageKey: string;
+  mediaType: string;
+  sizeBytes: number;
+  sha256: Buffer;
+  durationMs?: number;
+  width?: number;
+  height?: number;
+  videoCodec?: string;
+  audioCodec?: string;
+}
+
+/** What recorders report lags behind the media, and runs ahead of it by what an encoder holds back, up to 1.5 s. */
+const shorterByMs = 2_000;
+
+/** What the statistics, which are of all parts together, say of the one that is open; one at most is. */
+export function openPart(parts: readonly Part[], stats: JobStats | null): { durationMs: number; bytes: number } {
+  const sum = (of: (part: Part) => number) => parts.reduce((total, part) => total + of(part), 0);
+  return {
+    durationMs: Math.max(0, Number(stats?.positionMs ?? 0) - sum((part) => part.durationMs ?? 0)),
+    bytes: Math.max(0, Number(stats?.bytes ?? 0) - sum((part) => Number(part.bytes ?? 0))),
+  };
+}
+
+export function createDeliverables({ db, wake }: { db: Database; wake: Wake }) {
+  return {
+    /**
+     * Writes down the finished files of a version, in one transaction, and answers what the version is from then on: who comes
+     * first decides, and of later results nothing is kept, since two machines may have made one. The first version is measured
+     * from its parts; parts that are not whole in it, because they could not be found or read, are marked. Another
+     * version changes nothing of them, unless nothing was delivered before.
+     */
+    async delivered(
+      jobId: string,
+      result: { parts: MeasuredPart[]; files: DeliveredFile[]; recordedMs: number },
+      version = 1,
+    ): Promise<Delivered> {
+      const delivered = await db.$transaction(async (transaction) => {
+        // The lock comes first: whoever is second waits here.
+        await transaction.$queryRaw`SELECT 1 FROM job WHERE id = ${jobId}::uuid FOR UPDATE`;
+        const job = await transaction.job.findUniqueOrThrow({ where: { id: jobId } });
+        const decided = await decidedBefore(transaction, job, version);
+        // Too late for a job that has ended without it; it can be asked for as another version.
+        if (decided || (version === 1 && isTerminal(job.state)))
+          return decided ?? { recordedMs: 0, missingParts: await missingParts(transaction, jobId), storageKeys: [] };
+        if (!job.recordedMs) await measured(transaction, job, result);
+        for (const file of result.files) {
+          const data = { ...file, version, sha256: new Uint8Array(file.sha256), projectId: job.projectId, jobId };
+          const { id, name, kind } = await transaction.file.create({ data: { ...data, id: uuid() } });
+          await tell(transaction, { jobId }, { type: 'JobFileAdded', fileId: id, name, kind });
+        }
+        return {
+          recordedMs: job.recordedMs || result.recordedMs,
+          missingParts: await missingParts(transaction, jobId),
+          storageKeys: result.files.map(({ storageKey }) => storageKey),
+        };
+      });
+      wake(eventsChannel);
+      return delivered;
+    },
+
+    /** What was delivered before in this version; null when nothing was. */
+    async deliveredBefore(jobId: string, version = 1): Promise<Delivered | null> {
+      return decidedBefore(db, await db.job.findUniqueOrThrow({ where: { id: jobId } }), version);
+    },
+
+    /** Tells that files could not be made again: once for each run of the workflow that was to make them. */
+    async filesFailed({ jobId, ...failure }: FilesFailedInput): Promise<void> {
+      await db.$transaction(async (transaction) => {
+        // The lock comes first: an attempt that was thought lost may still be writing it.
+        await transaction.$queryRaw`SELECT 1 FROM job WHERE id = ${jobId}::uuid FOR UPDATE`;
+        const payload: JobEventPayload = { type: 'JobFilesFailed', ...failure };
+        const same = { jobId, type: payload.type, payload: { path: ['runId'], equals: failure.runId } };
+        if ((await transaction.event.count({ where: same })) === 0) await tell(transaction, { jobId }, payload);
+      });
+      wake(eventsChannel);
+    },
+
+    /** To be called before the parts go: from then on the files cannot be made again. */
+    async partsRemoved(jobId: string): Promise<void> {
+      await db.job.updateMany({ where: { id: jobId, partsRemovedAt: null }, data: { partsRemovedAt: new Date() } });
+    },
+  };
+}
+
+async function decidedBefore(database: Transaction, job: Job, version: number): Promise<Delivered | null> {
+  const { id: jobId, recordedMs } = job;
+  if (recordedMs === null) return null;
+  const files = await database.file.findMany({ where: { jobId, version }, select: { storageKey: true } });
+  // The first version may hold no file at all: then nothing was recorded.
+  if (version > 1 && files.length === 0) return null;
+  return {
+    recordedMs,
+    missingParts: await missingParts(database, jobId),
+    storageKeys: files.map(({ storageKey }) => storageKey),
+  };
+}
+
+/** Makes the job and its parts what was measured. Parts that were found nowhere are empty from then on. */
+async function measured(
+  transaction: Transaction,
+  job: Job,
+  result: { parts: MeasuredPart[]; recordedMs: number },
+): Promise<void> {
+  const { id: jobId, projectId } = job;
+  const known = await transaction.part.findMany({ where: { jobId } });
+  const open = openPart(known, await transaction.jobStats.findUnique({ where: { jobId } }));
+  const [first, last] = [result.parts[0], result.parts.at(-1)];
+  await transaction.job.update({
+    where: { id: jobId },
+    data: {
+      recordedMs: result.recordedMs,
+      startedAt: job.startedAt ?? first?.startedAt ?? null,
+      stoppedAt: last ? new Date(last.startedAt.getTime() + last.durationMs) : job.stoppedAt,
+    },
+  });
+  for (const { incarnation, number, startedAt, durationMs, bytes, saidMs = 0, ...part } of result.parts) {
+    const earlier = known.find((row) => row.incarnation === incarnation && row.number === number);
+    // A host that could not say why it ended may have gone with its machine.
+    const isLost = earlier?.endCause === 'MACHINE_LOST' && part.endCause === 'HOST_DIED';
+    const endCause = isLost ? 'MACHINE_LOST' : part.endCause;
+    const knownMs = Math.max(saidMs, earlier ? (earlier.durationMs ?? open.durationMs) : 0);
+    // A tail that is missing leaves no gap when it is the last part's: nothing else would tell of it.
+    const incomplete = part.unreadable === true || knownMs - durationMs > shorterByMs;
+    const row = { startedAt, durationMs, bytes, endCause, incomplete };
+    await transaction.part.upsert({
+      where: { jobId_incarnation_number: { jobId, incarnation, number } },
+      create: { jobId, incarnation, number, projectId, ...row },
+      update: row,
+    });
+  }
+  const isFound = (row: Part) =>
+    result.parts.some(({ incarnation, number }) => row.incarnation === incarnation && row.number === number);
+  for (const { incarnation, number } of known.filter((row) => !isFound(row))) {
+    await transaction.part.update({
+      where: { jobId_incarnation_number: { jobId, incarnation, number } },
+      data: { durationMs: 0, bytes: 0, endCause: 'MACHINE_LOST', incomplete: true },
+    });
+  }
+}
+
+const missingParts = (database: Transaction, jobId: string): Promise<number> =>
+  database.part.count({ where: { jobId, incomplete: true } });

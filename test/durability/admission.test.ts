@@ -1,0 +1,171 @@
+import { pino } from 'pino';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { childEnvironment, loadConfig } from '../../src/config.js';
+import type { Database } from '../../src/db.js';
+import { createWake } from '../../src/events/outbox.js';
+import { admit, type Room } from '../../src/jobs/admission.js';
+import { expectedBytes } from '../../src/jobs/bitrate.js';
+import { createCaptures } from '../../src/services/captures.js';
+import { createPlacement } from '../../src/services/placement.js';
+import { createTransitions } from '../../src/services/transitions.js';
+import { createEngine, createTemporalClient } from '../../src/temporal/client.js';
+import { createJobActivities } from '../../worker/activities/jobs.js';
+import { type OwnDatabase, ownDatabase } from '../testkit/database.js';
+import { createJobRow, createProject } from '../testkit/jobs.js';
+
+const room = (machineId: string, more: Partial<Room> = {}): Room => ({
+  ...{ machineId, jobs: 0, freeSlots: 2, freeBytes: 100, freeBytesWhenIdle: 100 },
+  ...more,
+});
+const job = (jobId: string, bytes = 10) => ({ jobId, expectedBytes: bytes });
+const places = (waiting: { jobId: string; expectedBytes: number }[], rooms: Room[]) =>
+  Object.fromEntries(admit(waiting, rooms).map(({ jobId, machineId }) => [jobId, machineId]));
+
+describe('admission', () => {
+  test('first in, first out, to the emptiest machine that has a slot and room on its disk', () => {
+    expect(places([job('a'), job('b'), job('c')], [room('x'), room('y', { freeSlots: 1 })])).toEqual({
+      a: 'x',
+      b: 'y',
+      c: 'x',
+    });
+    expect(places([job('a'), job('b')], [room('x', { freeSlots: 1 })])).toEqual({ a: 'x' });
+    expect(places([job('a', 60)], [room('x', { freeBytes: 50 }), room('y', { jobs: 1 })])).toEqual({ a: 'y' });
+  });
+
+  test('two jobs do not get the same room on a disk', () => {
+    expect(places([job('a', 60), job('b', 60)], [room('x', { freeBytesWhenIdle: 0 })])).toEqual({ a: 'x' });
+  });
+
+  test('a job too large for every machine holds up nobody', () => {
+    expect(places([job('huge', 1_000), job('small')], [room('x')])).toEqual({ small: 'x' });
+  });
+
+  test('a job that fits once the present ones have ended is not overtaken where it will go, and elsewhere it is', () => {
+    const busy = { freeBytes: 30, jobs: 1 };
+    expect(places([job('large', 80), job('small')], [room('x', busy)])).toEqual({});
+    expect(
+      places([job('large', 80), job('small')], [room('x', busy), room('y', { ...busy, freeBytesWhenIdle: 60 })]),
+    ).toEqual({ small: 'y' });
+  });
+
+  test('what a job may need grows with its picture and its length', () => {
+    const picture = { width: 1280, height: 720, fps: 30, maxDurationMs: 3_600_000 };
+    // Half of 4 Mbit/s of picture and 128 kbit/s of sound for an hour, and the result of the same size.
+    expect(expectedBytes(picture) / 1e9).toBeCloseTo(1.86, 1);
+    expect(expectedBytes({ ...picture, maxDurationMs: 7_200_000 })).toBe(2 * expectedBytes(picture));
+  });
+});
+
+describe('placing jobs', () => {
+  let own: OwnDatabase;
+  let db: Database;
+  let projectId: string;
+  const gigabyte = 1_000_000_000n;
+  const config = loadConfig(childEnvironment({ TEMPORAL_ADDRESS: inject('stack').temporalAddress }));
+  const client = createTemporalClient(config);
+
+  beforeAll(async () => {
+    own = await ownDatabase();
+    db = own.db;
+    projectId = await createProject(db);
+  });
+  beforeEach(async () => {
+    await db.placement.deleteMany();
+    await db.machine.deleteMany();
+  });
+  afterAll(async () => {
+    await client.connection.close();
+    await own.remove();
+  });
+
+  const placement = () => createPlacement({ db, engine: createEngine(client), log: pino({ level: 'silent' }) });
+
+  async function waiting(expected: bigint): Promise<string> {
+    const jobId = await createJobRow(db, projectId);
+    await db.job.update({ where: { id: jobId }, data: { expectedBytes: expected } });
+    await db.placement.create({ data: { jobId } });
+    return jobId;
+  }
+  const machine = (id: string, freeBytes: bigint | null) =>
+    db.machine.create({ data: { id, hostname: 'here', version: '1', slots: 3, freeBytes, lastSeenAt: new Date() } });
+  const machineOf = async (jobId: string) => (await db.placement.findUniqueOrThrow({ where: { jobId } })).machineId;
+
+  test('a job goes only where it fits beside what placed jobs will still write', async () => {
+    await machine('m', 10n * gigabyte);
+    const first = await waiting(8n * gigabyte);
+    const second = await waiting(4n * gigabyte);
+    const third = await waiting(gigabyte);
+    await placement().run();
+    expect(await machineOf(first)).toBe('m');
+    expect(await machineOf(second)).toBeNull();
+    // The second will fit when the first has ended: nobody takes that place from it.
+    expect(await machineOf(third)).toBeNull();
+
+    // What has been written is no longer to come: the disk itself shows it.
+    await db.jobStats.create({
+      data: {
+        ...{ jobId: first, incarnation: 1, frames: 1, fps: 1, bitrate: 1, positionMs: 1, dropped: 0, duplicated: 0 },
+        ...{ bytes: 6n * gigabyte, speed: 1, pageFrames: 1, progress: 1, updatedAt: new Date() },
+      },
+    });
+    await placement().run();
+    expect(await machineOf(second)).toBe('m');
+    expect(await machineOf(third)).toBe('m');
+  });
+
+  test('a machine that does not know its disk takes what comes', async () => {
+    await machine('m', null);
+    const large = await waiting(1_000n * gigabyte);
+    await placement().run();
+    expect(await machineOf(large)).toBe('m');
+  });
+
+  test('a job whose files are to be made takes no slot, goes to its own machine if that is there, and else to another', async () => {
+    await machine('m', null);
+    await machine('n', null);
+    const finalizing = async (machineId: string) => {
+      const jobId = await waiting(1n);
+      await db.job.update({ where: { id: jobId }, data: { state: 'FINALIZING', machineId } });
+      return jobId;
+    };
+    await db.machine.updateMany({ data: { slots: 1 } });
+    const [recording, another] = [await waiting(1n), await waiting(1n)];
+    await placement().run();
+    const [own, lost] = [await finalizing('n'), await finalizing('gone')];
+    await placement().run();
+    expect(await machineOf(own)).toBe('n');
+    expect(['m', 'n']).toContain(await machineOf(lost));
+    expect([await machineOf(recording), await machineOf(another)].sort()).toEqual(['m', 'n']);
+  });
+
+  test('a job whose machine was lost is not placed there again before that has reported itself', async () => {
+    await machine('m', null);
+    const jobId = await waiting(1n);
+    await placement().run();
+    await placement().request(jobId, 'm');
+    await placement().run();
+    expect(await machineOf(jobId)).toBeNull();
+    await machine('n', null);
+    await placement().run();
+    expect(await machineOf(jobId)).toBe('n');
+    // The same request, made again because its answer was lost.
+    await placement().request(jobId, 'm');
+    expect(await machineOf(jobId)).toBe('n');
+  });
+
+  test('a job that expires for want of disk says so', async () => {
+    await machine('m', gigabyte);
+    const large = await waiting(5n * gigabyte);
+    const wake = createWake(db);
+    const transitions = createTransitions({ db, wake, config });
+    const activities = createJobActivities({
+      captures: createCaptures({ db, wake, transitions }),
+      transitions,
+      placement: placement(),
+      wake,
+    });
+    await activities.transition({ jobId: large, to: 'EXPIRED', reason: 'QUEUE_TIMEOUT' });
+    const { message } = await db.job.findUniqueOrThrow({ where: { id: large } });
+    expect(message).toMatch(/room on its disk in time: 5\.0 GB may be needed, 1\.0 GB/);
+  });
+});
