@@ -2,9 +2,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { strangerEnvironment } from '../src/config.js';
+import { freePort } from '../stack/ports.js';
 import { eventually } from './patience.js';
 
 const startLimitMs = 10_000;
@@ -74,12 +74,4 @@ function toxiproxy(): string {
   const note = fileURLToPath(new URL('../build/toxiproxy-server', import.meta.url));
   if (existsSync(note)) return readFileSync(note, 'utf8').trim();
   throw new Error('toxiproxy has not been looked for yet. Run `node scripts/setup/go-tools.mjs`.');
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

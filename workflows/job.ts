@@ -224,7 +224,8 @@ export async function job(input: JobInput): Promise<void> {
     }
     const { recordedMs, missingParts = machines.size - 1 } = result;
     const intended = intendedEnds.includes(cause.reason);
-    if (missingParts > 0) await enter(recordedMs > 0 ? 'PARTIAL' : 'FAILED', { reason: 'MACHINE_LOST' });
+    const whyMissing = machines.size > 1 ? 'MACHINE_LOST' : 'MEDIA_MISSING';
+    if (missingParts > 0) await enter(recordedMs > 0 ? 'PARTIAL' : 'FAILED', { reason: whyMissing });
     else if (recordedMs === 0) await enter('FAILED', intended ? { reason: 'NO_MEDIA' } : cause);
     else await enter(intended ? 'COMPLETE' : 'PARTIAL', cause);
   }

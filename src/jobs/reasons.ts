@@ -34,6 +34,10 @@ export const reasons = {
   CAPTURE_FAILED: reason('SERVICE', 'The recorder could not go on. See the log file of the job.'),
   DISK_FULL: reason('SERVICE', 'The disk of the recorder is full. Free some space, or set DATA_DIR to a larger disk.'),
   MACHINE_LOST: reason('SERVICE', 'The machine that recorded was lost.'),
+  MEDIA_MISSING: reason(
+    'SERVICE',
+    'Some of what was recorded is not in the result: it could not be read, or reached. The parts are kept for a while; the files can be made again.',
+  ),
   NO_MEDIA: reason('SERVICE', 'Nothing was recorded.'),
   FINALIZE_FAILED: reason('SERVICE', 'The recorded parts are kept, but the result could not be made of them.'),
   SERVICE_STOPPED: reason('SERVICE', 'The service was stopped; recording goes on when it is started again.'),

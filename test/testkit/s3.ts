@@ -3,12 +3,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { strangerEnvironment } from '../../src/config.js';
 import type { S3Settings } from '../../src/storage/s3-connection.js';
+import { freePort } from '../../stack/ports.js';
 
 const startLimitMs = 20_000;
 const pollMs = 50;
@@ -103,14 +103,6 @@ function versitygw(): string {
   throw new Error(
     'versitygw, the S3 server of the tests, has not been looked for yet. Run `node scripts/setup/go-tools.mjs`.',
   );
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 async function untilAnswer(endpoint: string, child: ChildProcess, said: () => string): Promise<void> {
