@@ -19,7 +19,6 @@ import { findHost } from './host/client.js';
 import { endHost, endHosts, incarnationFolder, incarnationsIn } from './host/folders.js';
 import { jobFolder, jobsFolder } from './machine.js';
 import { letPartsGo } from './parts-removal.js';
-import { removeShippedParts } from './shipping/fetch.js';
 import { jobPrefix, readListing } from './shipping/keys.js';
 import { removeWorkFolders } from './work-folder.js';
 
@@ -57,7 +56,7 @@ export interface Sweep {
 }
 
 export function createSweep(deps: SweepDeps): Sweep {
-  const { config, db, machineId, captures, parts, storage, work, log } = deps;
+  const { config, db, machineId, parts, storage, work, log } = deps;
   const longestRetentionMs = Math.max(config.partsRetentionMs, config.failedPartsRetentionMs);
   const strangers = new Set<string>();
 
@@ -154,8 +153,7 @@ export function createSweep(deps: SweepDeps): Sweep {
       return false;
     }
     await endHosts(folder);
-    await captures.partsRemoved(row.id);
-    if (parts) await removeShippedParts(parts, row.id);
+    await letPartsGo(deps, row.id);
     const results = await db.file.findMany({ where: { jobId: row.id }, select: { storageKey: true } });
     await removeOtherKeys(
       folder,

@@ -19,6 +19,8 @@ export const hostFiles = {
 } as const;
 
 export const partFile = (part: number): string => `p${part}.mkv`;
+/** What `partFile` gives; the first group is the part's number. */
+export const partFilePattern = /^p(\d+)\.mkv$/;
 
 /** A page to capture with sound. */
 export interface PageSource {

@@ -57,7 +57,7 @@ export function createCaptures({ db, wake, transitions }: { db: Database; wake: 
     async beginIncarnation(jobId: string, machineId: string): Promise<Incarnation | null> {
       const claimed = await db.$transaction(async (transaction) => {
         const [job] = await transaction.job.updateManyAndReturn({
-          where: { id: jobId, state: { in: ['STARTING', 'STANDBY', 'RECORDING', 'RECONNECTING', 'PAUSED'] } },
+          where: { id: jobId, state: { in: [...recordableStates, 'PAUSED'] } },
           data: { incarnation: { increment: 1 }, machineId },
         });
         if (job) await closeLostParts(transaction, jobId);

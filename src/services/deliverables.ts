@@ -7,7 +7,7 @@ import type { PartEnd } from '../jobs/capture.js';
 import type { JobEventPayload } from '../jobs/events.js';
 import type { FilesFailedInput } from '../jobs/messages.js';
 import { isTerminal } from '../jobs/states.js';
-import { tell } from './job-events.js';
+import { lockJob, tell } from './job-events.js';
 
 /** A part as measured from its media. */
 export interface MeasuredPart {
@@ -74,8 +74,7 @@ export function createDeliverables({ db, wake }: { db: Database; wake: Wake }) {
       version = 1,
     ): Promise<Delivered> {
       const delivered = await db.$transaction(async (transaction) => {
-        // The lock comes first: whoever is second waits here.
-        await transaction.$queryRaw`SELECT 1 FROM job WHERE id = ${jobId}::uuid FOR UPDATE`;
+        await lockJob(transaction, jobId);
         const job = await transaction.job.findUniqueOrThrow({ where: { id: jobId } });
         const decided = await decidedBefore(transaction, job, version);
         // Too late for a job that has ended without it; it can be asked for as another version.
@@ -106,7 +105,7 @@ export function createDeliverables({ db, wake }: { db: Database; wake: Wake }) {
     async filesFailed({ jobId, ...failure }: FilesFailedInput): Promise<void> {
       await db.$transaction(async (transaction) => {
         // The lock comes first: an attempt that was thought lost may still be writing it.
-        await transaction.$queryRaw`SELECT 1 FROM job WHERE id = ${jobId}::uuid FOR UPDATE`;
+        await lockJob(transaction, jobId);
         const payload: JobEventPayload = { type: 'JobFilesFailed', ...failure };
         const same = { jobId, type: payload.type, payload: { path: ['runId'], equals: failure.runId } };
         if ((await transaction.event.count({ where: same })) === 0) await tell(transaction, { jobId }, payload);

@@ -19,6 +19,11 @@ export async function tell(
   return job ?? null;
 }
 
+/** Orders what is written about a job: whoever is second waits until the first has committed. To be called first of all. */
+export async function lockJob(transaction: Transaction, jobId: string): Promise<void> {
+  await transaction.$queryRaw`SELECT 1 FROM job WHERE id = ${jobId}::uuid FOR UPDATE`;
+}
+
 /** Ends open warnings of a job, and tells so. */
 export async function endWarnings(transaction: Transaction, warnings: readonly JobWarning[]): Promise<void> {
   for (const { jobId, code, raisedAt } of warnings) {

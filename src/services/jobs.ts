@@ -5,9 +5,9 @@ import type { Database } from '../db.js';
 import type { Job } from '../generated/prisma/client.js';
 import { isGranted, isTerminal, type JobRequest, type JobState } from '../jobs/states.js';
 import type { Engine, EngineAnswer } from '../temporal/client.js';
-import { InvalidStateError, NotFoundError, UnavailableError, ValidationError } from './errors.js';
+import { InvalidStateError, NotFoundError, UnavailableError } from './errors.js';
 import { resumingInput } from './job-input.js';
-import { earlierResult, keepResult, named, requestIdRule } from './requests.js';
+import { checkRequestId, earlierResult, keepResult, named } from './requests.js';
 import { visibleJobs } from './visibility.js';
 
 export interface JobAnswer {
@@ -93,10 +93,3 @@ export function createJobs({ db, engine, config }: { db: Database; engine: Engin
 }
 
 const isEnding = (state: JobState): boolean => state === 'STOPPING' || state === 'FINALIZING' || isTerminal(state);
-
-/** Throws ValidationError. */
-export function checkRequestId(requestId: string | undefined): void {
-  const parsed = requestIdRule.optional().safeParse(requestId);
-  if (parsed.success) return;
-  throw new ValidationError(parsed.error.issues.map(({ message }) => ({ field: 'requestId', message })));
-}

@@ -6,9 +6,10 @@ import type { Job } from '../generated/prisma/client.js';
 import { isTerminal } from '../jobs/states.js';
 import type { Engine } from '../temporal/client.js';
 import { InvalidStateError, NotFoundError, PartsGoneError, UnavailableError } from './errors.js';
-import { checkRequestId, type JobAnswer } from './jobs.js';
+import { lockJob } from './job-events.js';
+import type { JobAnswer } from './jobs.js';
 import { machineSilenceMs } from './machines.js';
-import { earlierResult, keepResult, named } from './requests.js';
+import { checkRequestId, earlierResult, keepResult, named } from './requests.js';
 import { visibleJobs } from './visibility.js';
 
 interface Deps {
@@ -74,7 +75,7 @@ export function createRefinalizer({ db, engine, config }: Deps) {
       checkRequestId(requestId);
       const { job, sequence } = await db.$transaction(async (transaction) => {
         // The lock comes first: a twin of this request waits here and then finds its result.
-        await transaction.$queryRaw`SELECT 1 FROM job WHERE id = ${jobId}::uuid FOR UPDATE`;
+        await lockJob(transaction, jobId);
         const found = await transaction.job.findFirst({ where: { ...visibleJobs(viewer), AND: { id: jobId } } });
         if (!found) throw new NotFoundError('There is no such job.');
         const claim = named(viewer, 'refinalize', requestId, { jobId });

@@ -1,15 +1,23 @@
 /** Requests that must have one effect however often they are sent. */
 import { createHash } from 'node:crypto';
+import { v7 as uuid } from 'uuid';
 import { z } from 'zod';
 import type { Viewer } from '../auth/viewer.js';
 import type { Transaction } from '../db.js';
-import { ConflictError } from './errors.js';
+import { ConflictError, ValidationError } from './errors.js';
 
 /** Text for people and logs: Postgres and Temporal refuse some control characters, and nobody needs any. */
 export const plainText = z.string().regex(/^\P{Cc}*$/u, 'contains control characters');
 
 /** What clients may call a request by. */
 export const requestIdRule = plainText.min(1, 'is empty').max(128, 'is longer than 128 characters');
+
+/** Throws ValidationError. */
+export function checkRequestId(requestId: string | undefined): void {
+  const parsed = requestIdRule.optional().safeParse(requestId);
+  if (parsed.success) return;
+  throw new ValidationError(parsed.error.issues.map(({ message }) => ({ field: 'requestId', message })));
+}
 
 /** A client's request: what it is called, and what it asks for. */
 export interface ClientRequest {
@@ -75,6 +83,13 @@ export async function keepResult(
     skipDuplicates: true,
   });
   return (await earlierResult(transaction, request)) ?? result;
+}
+
+/** Whether a request that has no result of its own is carried out for the first time; it counts as carried out from then on. */
+export async function isFirst(transaction: Transaction, request: ClientRequest): Promise<boolean> {
+  const turn = uuid();
+  const { resultId } = await keepResult(transaction, request, { resultId: turn, sequence: 0 });
+  return resultId === turn;
 }
 
 const fingerprint = ({ payload }: ClientRequest): Buffer =>

@@ -1,13 +1,11 @@
 /** The rules of callbacks: who sees their deliveries, who may have one sent again, and who may replace the secret. */
-import { v7 as uuid } from 'uuid';
 import type { Viewer } from '../auth/viewer.js';
 import type { Database } from '../db.js';
 import { eventsChannel, type Wake } from '../events/outbox.js';
 import type { Prisma, WebhookDelivery, WebhookState } from '../generated/prisma/client.js';
 import type { WebhookSecrets } from '../webhooks/secrets.js';
 import { NotFoundError } from './errors.js';
-import { checkRequestId } from './jobs.js';
-import { keepResult, named } from './requests.js';
+import { checkRequestId, isFirst, named } from './requests.js';
 
 const noSuchDelivery = 'There is no such delivery.';
 
@@ -47,11 +45,7 @@ export function createWebhooks({ db, wake, secrets }: { db: Database; wake: Wake
         const found = await transaction.webhookDelivery.count({ where: { ...visible(viewer), id: deliveryId } });
         if (!found) throw new NotFoundError(noSuchDelivery);
         const claim = named(viewer, 'redeliver', requestId, { deliveryId });
-        if (claim) {
-          const turn = uuid();
-          const { resultId } = await keepResult(transaction, claim, { resultId: turn, sequence: 0 });
-          if (resultId !== turn) return;
-        }
+        if (claim && !(await isFirst(transaction, claim))) return;
         await transaction.webhookDelivery.updateMany({
           where: { id: deliveryId, state: { not: 'PENDING' } },
           data: { state: 'PENDING', attemptCount: 0, deliveredAt: null },
@@ -76,11 +70,7 @@ export function createWebhooks({ db, wake, secrets }: { db: Database; wake: Wake
       checkRequestId(requestId);
       return db.$transaction(async (transaction) => {
         const claim = named(viewer, 'rotateWebhookSecret', requestId, { revokePrevious });
-        if (claim) {
-          const turn = uuid();
-          const { resultId } = await keepResult(transaction, claim, { resultId: turn, sequence: 0 });
-          if (resultId !== turn) return { secret: null, previousUntil: null };
-        }
+        if (claim && !(await isFirst(transaction, claim))) return { secret: null, previousUntil: null };
         return secrets.rotate(transaction, viewer.projectId, revokePrevious);
       });
     },

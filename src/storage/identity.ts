@@ -3,8 +3,7 @@ import { join } from 'node:path';
 import { type Config, dataFolder } from '../config.js';
 import { lastingId } from '../lasting-id.js';
 
-/** Begins with a dot, so it is no storage key. */
-/** In the folder that files are kept in. */
+/** In the folder that files are kept in; begins with a dot, so it is no storage key. */
 export const markerFile = '.storage-id';
 
 /** `s3:<endpoint>/<bucket>/<prefix>`, or `local:<id>` of the folder, in which a marker is made the first time. Holds no secret. */

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { constants, copyFile, link, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { checkStorageKey, isDiskFull, type Storage, StorageFullError } from './storage.js';
+import { checkStorageKey, isDiskFull, megabytes, type Storage, StorageFullError } from './storage.js';
 
 /** Keeps files below `folder`, which is created when first needed. */
 export function createLocalStorage(folder: string): Storage {
@@ -70,8 +70,6 @@ async function fullMessage(file: string, folder: string): Promise<string> {
   const free = `${megabytes(bavail * bsize)} MB are free, ${megabytes(size)} MB are needed`;
   return `The storage folder has no room for ${basename(file)}: ${free}. Delete recordings or enlarge the disk, and the job goes on.`;
 }
-
-const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1);
 
 function ifMissing<T>(instead: T): (error: NodeJS.ErrnoException) => T {
   return (error) => {

@@ -22,6 +22,9 @@ export interface Storage {
   remove(key: string): Promise<void>;
 }
 
+/** For messages about room. */
+export const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1);
+
 /** There is no room for the file. */
 export class StorageFullError extends Error {
   override readonly name = 'StorageFullError';

@@ -65,7 +65,6 @@ async function secure(socket: net.Socket, host: string): Promise<Duplex> {
   // A literal address is checked against the certificate too, but is not a name that could be asked for.
   const secured = connectTls({
     socket,
-
     host,
     ...(net.isIP(host) ? {} : { servername: host }),
   });

@@ -1,8 +1,7 @@
 /** Looks at the picture and listens to the sound once a second, apart from the encoder: neither can hold up the other. */
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { strangerEnvironment } from '../../src/config.js';
-import type { CaptureInput } from '../ffmpeg/command.js';
+import { type CaptureInput, captureEnvironment } from '../ffmpeg/command.js';
 import { type Child, startChild } from './child.js';
 
 // Samples come every second; without any for so long it hangs, or the display does.
@@ -55,10 +54,7 @@ export function startObserver(options: ObserverOptions): Observer {
       command: options.ffmpeg,
       args: observerArguments(input),
       user: null,
-      env: strangerEnvironment({
-        ...{ HOME: home, XDG_RUNTIME_DIR: home },
-        ...{ PULSE_SERVER: input.soundServer, XAUTHORITY: input.authority },
-      }),
+      env: captureEnvironment(input, home),
       stdio: ['ignore', 'pipe', 'ignore'],
     }).catch(() => null);
     child = started;

@@ -1,4 +1,5 @@
-/** The encoder's argument list, built from typed values only: no word of a client's becomes an option or a filter. */
+/** How programs that capture are called, the encoder above all: from typed values only, no word of a client becomes an option or a filter. */
+import { strangerEnvironment } from '../../src/config.js';
 import { maximalVideoRate, needsFastEncoding, soundRate } from '../../src/jobs/bitrate.js';
 
 /** What is captured, and with which geometry. */
@@ -17,6 +18,13 @@ export interface CaptureInput {
   /** Frames per second. */
   fps: number;
 }
+
+/** The environment of a program that reads them. `home`: a folder that its sound client may use. */
+export const captureEnvironment = (
+  { soundServer, authority }: Pick<CaptureInput, 'soundServer' | 'authority'>,
+  home: string,
+): NodeJS.ProcessEnv =>
+  strangerEnvironment({ HOME: home, XDG_RUNTIME_DIR: home, PULSE_SERVER: soundServer, XAUTHORITY: authority });
 
 export interface PartOutput {
   /** Absolute; must not exist. */

@@ -1,11 +1,10 @@
 /** The encoder process of one part: started, followed by the files it writes, stopped in good order or killed. */
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { strangerEnvironment } from '../../src/config.js';
 import { partFile } from '../../src/jobs/capture.js';
 import { startChild } from '../capture/child.js';
 import { followActivity } from '../capture/liveness.js';
-import { type CaptureInput, pagePartArguments } from './command.js';
+import { type CaptureInput, captureEnvironment, pagePartArguments } from './command.js';
 import { anchorFromLog, type EncoderProgress, followProgress } from './progress.js';
 
 // It answers SIGINT in about 0.1 s, on a machine with too much to do in seconds.
@@ -64,10 +63,7 @@ export async function startEncoder(options: EncoderOptions): Promise<Encoder> {
     command: options.ffmpeg,
     args: pagePartArguments(input, { file, progressFile, limitMs: options.limitMs }),
     user: null,
-    env: strangerEnvironment({
-      ...{ HOME: options.home, XDG_RUNTIME_DIR: options.home },
-      ...{ PULSE_SERVER: input.soundServer, XAUTHORITY: input.authority },
-    }),
+    env: captureEnvironment(input, options.home),
     stdio: ['ignore', log, log],
   }).finally(() => closeSync(log));
 

@@ -1,7 +1,7 @@
 /** Finds what a job's recorder hosts left on disk: parts, what the manifest says of them, and what explains a failed page. */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hostFiles, type PartEnd } from '../../src/jobs/capture.js';
+import { hostFiles, type PartEnd, partFilePattern } from '../../src/jobs/capture.js';
 import { readManifest } from '../parts/manifest.js';
 import { fetchedMark } from '../shipping/keys.js';
 
@@ -40,7 +40,7 @@ export async function findRecorded(jobFolder: string): Promise<Recorded> {
   for (const { name, number: incarnation } of await numbered(jobFolder, /^i(\d+)$/)) {
     const folder = join(jobFolder, name);
     const { entries } = readManifest(folder);
-    for (const { name: file, number } of await numbered(folder, /^p(\d+)\.mkv$/)) {
+    for (const { name: file, number } of await numbered(folder, partFilePattern)) {
       const path = join(folder, file);
       const { size, mtimeMs } = await stat(path);
       const about = entries.filter((entry) => entry.type !== 'ended' && entry.part === number);

@@ -3,9 +3,9 @@ import { readdirSync, statSync } from 'node:fs';
 import { type FileHandle, link, mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { hostFiles } from '../../src/jobs/capture.js';
+import { hostFiles, partFilePattern } from '../../src/jobs/capture.js';
 import type { PartStore } from '../../src/storage/parts.js';
-import { StorageFullError, StorageUnavailableError } from '../../src/storage/storage.js';
+import { megabytes, StorageFullError, StorageUnavailableError } from '../../src/storage/storage.js';
 import { findHost } from '../host/client.js';
 import { incarnationFolder, incarnationsIn } from '../host/folders.js';
 import { syncFolder } from '../parts/manifest.js';
@@ -137,12 +137,10 @@ function checkRoom(wanted: Missing[], jobFolder: string, reserveBytes: number): 
 function partsIn(jobFolder: string): string[] {
   return incarnationsIn(jobFolder).flatMap((incarnation) => {
     const folder = incarnationFolder(jobFolder, incarnation);
-    const parts = readdirSync(folder).filter((name) => /^p\d+\.mkv$/.test(name));
+    const parts = readdirSync(folder).filter((name) => partFilePattern.test(name));
     return parts.map((name) => join(folder, name));
   });
 }
-
-const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1);
 
 async function fetchFile(store: PartStore, key: string, path: string, signal?: AbortSignal): Promise<void> {
   const target = await open(path, 'wx');

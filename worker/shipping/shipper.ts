@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type HostWarning, hostFiles, partFile } from '../../src/jobs/capture.js';
+import { type HostWarning, hostFiles, partFile, partFilePattern } from '../../src/jobs/capture.js';
 import { warnings } from '../../src/jobs/warnings.js';
 import type { PartStore } from '../../src/storage/parts.js';
 import { StorageFullError, StorageUnavailableError } from '../../src/storage/storage.js';
@@ -90,7 +90,7 @@ export function startShipper({ store, folder, jobId, incarnation, note }: Shippe
   }
 
   function partNumbers(): number[] {
-    const numbers = readdirSync(folder).flatMap((name) => /^p(\d+)\.mkv$/.exec(name)?.[1] ?? []);
+    const numbers = readdirSync(folder).flatMap((name) => partFilePattern.exec(name)?.[1] ?? []);
     return numbers.map(Number).sort((a, b) => a - b);
   }
 
