@@ -1,4 +1,4 @@
-/** Processor time of a process and everything it started, read from /proc. */
+/** Processor time and memory of processes, read from /proc. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 
@@ -8,6 +8,7 @@ const ticksPerSecond = 100;
 interface Entry {
   pid: number;
   parent: number;
+  ownTicks: number;
   /** Its own time, and that of the children it has waited for. */
   ticks: number;
 }
@@ -20,6 +21,20 @@ export function processTree(roots: readonly number[]): number[] {
 /** Seconds of processor time spent so far by these processes, their descendants, and descendants that ended. */
 export function processorSeconds(roots: readonly number[]): number {
   return entriesBelow(roots).reduce((sum, { ticks }) => sum + ticks, 0) / ticksPerSecond;
+}
+
+/** Seconds of processor time spent so far by this one process. Throws when it has ended. */
+export function ownProcessorSeconds(pid: number): number {
+  const entry = readEntry(pid);
+  if (!entry) throw new Error(`Process ${pid} has ended.`);
+  return entry.ownTicks / ticksPerSecond;
+}
+
+/** Memory that a process holds, bytes. Throws when it has ended. */
+export function residentBytes(pid: number): number {
+  const [, kilobytes] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? [];
+  if (!kilobytes) throw new Error(`Process ${pid} has ended.`);
+  return Number(kilobytes) * 1024;
 }
 
 /** Seconds of processor time spent so far by everything on this machine. */
@@ -53,5 +68,6 @@ function readEntry(pid: number): Entry | null {
   // The name before may hold spaces and brackets. What follows begins with field 3, the state.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const field = (number: number) => Number(fields[number - 3]);
-  return { pid, parent: field(4), ticks: field(14) + field(15) + field(16) + field(17) };
+  const ownTicks = field(14) + field(15);
+  return { pid, parent: field(4), ownTicks, ticks: ownTicks + field(16) + field(17) };
 }

@@ -9,8 +9,10 @@ export interface BenchResult {
   floor: number | null;
   /** `value / floor`. */
   ratio: number | null;
-  /** The highest ratio that is good; null: the ratio is only told. */
+  /** The highest ratio that is good, or with `goalIs` the lowest; null: the ratio is only told. */
   goal: number | null;
+  /** Which side of the goal is good; `at most` unless told. */
+  goalIs?: 'at most' | 'at least';
   ok: boolean;
   /** Further numbers worth keeping. */
   details: Record<string, unknown>;
@@ -21,6 +23,15 @@ export function table(headings: string[], rows: (string | number)[][]): string {
   const cells = [headings, ...rows.map((row) => row.map(String))];
   const widths = headings.map((_, column) => Math.max(...cells.map((row) => (row[column] ?? '').length)));
   return cells.map((row) => row.map((cell, column) => cell.padStart(widths[column] as number)).join('   ')).join('\n');
+}
+
+// Twice what an idle desktop was seen to use.
+const quietCores = 0.1;
+
+/** What to say when other programs used so many cores while something was measured; null when the machine was quiet. */
+export function noiseNote(othersCores: number): string | null {
+  if (othersCores <= quietCores) return null;
+  return `Other programs used up to ${othersCores.toFixed(1)} cores meanwhile: measure again on a quiet machine.`;
 }
 
 export interface Spread {

@@ -261,10 +261,8 @@ builder.queryField('archives', (t) =>
       cursor: 'id',
       description: 'The archives of the project, newest first.',
       args: { filter: t.arg({ type: ArchivesFilter, required: false, description: 'Which ones; all when left out.' }) },
-      totalCount: (_connection, { filter }, { services, viewer }) => services.archives.count(filter, viewer),
-      // Ids begin with the time they were made at.
-      resolve: (query, _root, { filter }, { services, viewer }) =>
-        services.archives.list({ ...query, orderBy: { id: 'desc' } }, { filter }, viewer),
+      totalCount: (_connection, { filter }, { services, viewer }) => services.archives.count(filter ?? {}, viewer),
+      resolve: (query, _root, { filter }, { services, viewer }) => services.archives.list(query, filter ?? {}, viewer),
     },
     {
       name: 'ArchiveConnection',

@@ -3,7 +3,7 @@ import { NotFoundError } from '../src/services/errors.js';
 
 export { encodeId } from '../src/global-id.js';
 
-export const nodeTypes = ['ApiKey', 'Archive', 'File', 'Job', 'Project', 'WebhookDelivery'] as const;
+export const nodeTypes = ['ApiKey', 'Archive', 'File', 'Job', 'Project', 'Room', 'Session', 'WebhookDelivery'] as const;
 export type NodeType = (typeof nodeTypes)[number];
 
 const pattern = new RegExp(`^(${nodeTypes.join('|')}):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$`);

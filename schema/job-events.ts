@@ -1,36 +1,36 @@
-/** Following a job: its state first, then every change in order; and its statistics. */
+/** Following a job: its state first, then every change in order. */
 import { viewerOf } from '../src/context.js';
-import type { JobEventPayload, JobStreamItem } from '../src/jobs/events.js';
-import { NotFoundError } from '../src/services/errors.js';
+import { Stream } from '../src/events/source.js';
+import type { JobEventPayload, JobEventType, StreamItem } from '../src/jobs/events.js';
 import { builder } from './builder.js';
+import { afterDescription, Event, typeNameOf } from './events.js';
 import { encodeId, jobUuidFrom } from './ids.js';
-import { Job, JobStats } from './job.js';
+import { Job } from './job.js';
 import { FailureActorEnum, JobReasonEnum, JobStateEnum, PartEndEnum, WarningCodeEnum } from './states.js';
-import { asSubscription } from './streams.js';
 
-type Snapshot = Extract<JobStreamItem, { kind: 'snapshot' }>;
-type Lagged = Extract<JobStreamItem, { kind: 'lagged' }>;
-type Event<Type extends JobEventPayload['type']> = Extract<JobStreamItem, { kind: 'event' }> & {
+type Snapshot = Extract<StreamItem, { kind: 'snapshot' }>;
+type Lagged = Extract<StreamItem, { kind: 'lagged' }>;
+type Told<Type extends JobEventType> = Extract<StreamItem, { kind: 'event' }> & {
   payload: Extract<JobEventPayload, { type: Type }>;
 };
 
-const JobEvent = builder.interfaceRef<JobStreamItem>('JobEvent').implement({
-  description: "One item of a job's event stream.",
-  resolveType: (item) => {
-    if (item.kind === 'snapshot') return 'JobSnapshot';
-    return item.kind === 'lagged' ? 'StreamLagged' : item.payload.type;
-  },
+function jobIdOf(item: StreamItem): string | null {
+  if (item.kind === 'event') return item.jobId;
+  return item.subject.of === 'job' ? item.subject.jobId : null;
+}
+
+export const JobEvent = builder.interfaceRef<StreamItem>('JobEvent').implement({
+  description: "One item of a job's stream of events.",
+  interfaces: [Event],
+  resolveType: typeNameOf,
   fields: (t) => ({
-    cursor: t.expose('cursor', { type: 'Cursor', description: 'Give it as `after` to go on behind this item.' }),
-    sequence: t.exposeInt('sequence', { description: 'Number of the event within its job, from 1, without gaps.' }),
-    occurredAt: t.expose('occurredAt', { type: 'DateTime', description: 'When it happened.' }),
     job: t.prismaField({
       type: Job,
-      description: 'The job as it is now, which may be later than the event.',
-      resolve: async (query, { jobId }, _args, context) => {
-        const job = await context.services.jobs.find(query, jobId, viewerOf(context));
-        if (!job) throw new NotFoundError('There is no such job any more.');
-        return job;
+      nullable: true,
+      description: 'The job as it is now, which may be later than the event. Null once it is gone.',
+      resolve: (query, item, _args, context) => {
+        const jobId = jobIdOf(item);
+        return jobId === null ? null : context.services.jobs.find(query, jobId, viewerOf(context));
       },
     }),
   }),
@@ -38,12 +38,12 @@ const JobEvent = builder.interfaceRef<JobStreamItem>('JobEvent').implement({
 
 builder.objectRef<Snapshot>('JobSnapshot').implement({
   description: 'The job as it is when the stream begins; `job` has it. The first item, unless `after` was given.',
-  interfaces: [JobEvent],
+  interfaces: [Event, JobEvent],
 });
 
-builder.objectRef<Event<'JobStateChanged'>>('JobStateChanged').implement({
+builder.objectRef<Told<'JobStateChanged'>>('JobStateChanged').implement({
   description: 'The job entered another state.',
-  interfaces: [JobEvent],
+  interfaces: [Event, JobEvent],
   fields: (t) => ({
     state: t.field({
       type: JobStateEnum,
@@ -76,9 +76,9 @@ builder.objectRef<Event<'JobStateChanged'>>('JobStateChanged').implement({
   }),
 });
 
-builder.objectRef<Event<'JobPartStarted'>>('JobPartStarted').implement({
+builder.objectRef<Told<'JobPartStarted'>>('JobPartStarted').implement({
   description: 'The first media of a part was captured.',
-  interfaces: [JobEvent],
+  interfaces: [Event, JobEvent],
   fields: (t) => ({
     incarnation: t.int({
       description: 'Counts the recorders that worked on the job.',
@@ -93,9 +93,9 @@ builder.objectRef<Event<'JobPartStarted'>>('JobPartStarted').implement({
   }),
 });
 
-builder.objectRef<Event<'JobPartEnded'>>('JobPartEnded').implement({
+builder.objectRef<Told<'JobPartEnded'>>('JobPartEnded').implement({
   description: 'A part was closed.',
-  interfaces: [JobEvent],
+  interfaces: [Event, JobEvent],
   fields: (t) => ({
     incarnation: t.int({
       description: 'Counts the recorders that worked on the job.',
@@ -110,14 +110,14 @@ builder.objectRef<Event<'JobPartEnded'>>('JobPartEnded').implement({
   }),
 });
 
-builder.objectRef<Event<'JobBegun'>>('JobBegun').implement({
+builder.objectRef<Told<'JobBegun'>>('JobBegun').implement({
   description: 'The job was told to begin; its first frame follows.',
-  interfaces: [JobEvent],
+  interfaces: [Event, JobEvent],
 });
 
-builder.objectRef<Event<'JobWarningRaised'>>('JobWarningRaised').implement({
+builder.objectRef<Told<'JobWarningRaised'>>('JobWarningRaised').implement({
   description: 'Something is wrong with the recording, which goes on.',
-  interfaces: [JobEvent],
+  interfaces: [Event, JobEvent],
   fields: (t) => ({
     warning: t.field({
       type: WarningCodeEnum,
@@ -129,9 +129,9 @@ builder.objectRef<Event<'JobWarningRaised'>>('JobWarningRaised').implement({
   }),
 });
 
-builder.objectRef<Event<'JobWarningCleared'>>('JobWarningCleared').implement({
+builder.objectRef<Told<'JobWarningCleared'>>('JobWarningCleared').implement({
   description: 'What was wrong with the recording is so no longer.',
-  interfaces: [JobEvent],
+  interfaces: [Event, JobEvent],
   fields: (t) => ({
     warning: t.field({
       type: WarningCodeEnum,
@@ -141,18 +141,18 @@ builder.objectRef<Event<'JobWarningCleared'>>('JobWarningCleared').implement({
   }),
 });
 
-builder.objectRef<Event<'JobFileAdded'>>('JobFileAdded').implement({
+builder.objectRef<Told<'JobFileAdded'>>('JobFileAdded').implement({
   description: 'A file of the job can be downloaded.',
-  interfaces: [JobEvent],
+  interfaces: [Event, JobEvent],
   fields: (t) => ({
     fileId: t.id({ description: 'Global id of the file.', resolve: ({ payload }) => encodeId('File', payload.fileId) }),
     name: t.string({ description: 'File name.', resolve: ({ payload }) => payload.name }),
   }),
 });
 
-builder.objectRef<Event<'JobFilesFailed'>>('JobFilesFailed').implement({
+builder.objectRef<Told<'JobFilesFailed'>>('JobFilesFailed').implement({
   description: 'The files of an ended job were to be made again, and could not be. The job stays as it ended.',
-  interfaces: [JobEvent],
+  interfaces: [Event, JobEvent],
   fields: (t) => ({
     reason: t.field({
       type: JobReasonEnum,
@@ -168,7 +168,7 @@ builder.objectRef<Event<'JobFilesFailed'>>('JobFilesFailed').implement({
 builder.objectRef<Lagged>('StreamLagged').implement({
   description:
     'This client read too slowly and was cut off: the last item. Subscribe again with its cursor; nothing is lost.',
-  interfaces: [JobEvent],
+  interfaces: [Event, JobEvent],
   fields: (t) => ({
     dropped: t.exposeInt('dropped', { description: 'How many events were not sent.' }),
   }),
@@ -177,36 +177,18 @@ builder.objectRef<Lagged>('StreamLagged').implement({
 builder.subscriptionField('jobEvents', (t) =>
   t.withAuth({ mayUse: 'Subscription.jobEvents' }).field({
     type: JobEvent,
-    description: 'Follows a job: its state now, then every change in order, none twice, none missed.',
+    description:
+      'Follows a job: its state now, then every change in order, none twice, none missed. Does not end by itself: files can come and go after a job has ended.',
     args: {
       jobId: t.arg.id({ description: 'Global id of the job, or of its archive.' }),
       after: t.arg({
         type: 'Cursor',
         required: false,
-        description: 'Go on behind this event instead of beginning with a snapshot.',
+        description: afterDescription,
       }),
     },
-    subscribe: async (_root, { jobId, after }, { services, viewer, ending }) => {
-      const id = jobUuidFrom(jobId);
-      if (!(await services.jobs.find({ select: { id: true } }, id, viewer)))
-        throw new NotFoundError('There is no such job.');
-      return asSubscription((signal) => services.events.job(id, after ?? null, viewer, signal), ending.signal);
-    },
+    subscribe: async (_root, { jobId, after }, { services, viewer }) =>
+      new Stream<StreamItem>(await services.events.job(jobUuidFrom(jobId), after ?? null, viewer)),
     resolve: (item) => item,
-  }),
-);
-
-builder.subscriptionField('jobStats', (t) =>
-  t.withAuth({ mayUse: 'Subscription.jobStats' }).field({
-    type: JobStats,
-    description: 'The statistics of a job, at least every second while it is recorded; ends when the job does.',
-    args: { jobId: t.arg.id({ description: 'Global id of the job, or of its archive.' }) },
-    subscribe: async (_root, { jobId }, { services, viewer, ending }) => {
-      const id = jobUuidFrom(jobId);
-      if (!(await services.jobs.find({ select: { id: true } }, id, viewer)))
-        throw new NotFoundError('There is no such job.');
-      return asSubscription((signal) => services.events.stats(id, viewer, signal), ending.signal);
-    },
-    resolve: (stats) => stats,
   }),
 );

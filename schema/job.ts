@@ -8,6 +8,7 @@ import type { WarningCode } from '../src/jobs/warnings.js';
 import { builder } from './builder.js';
 import { FileConnection } from './file.js';
 import { decodeId } from './ids.js';
+import { totalCountField } from './pages.js';
 import { FailureActorEnum, JobKindEnum, JobReasonEnum, JobStateEnum, PartEndEnum, WarningCodeEnum } from './states.js';
 
 interface FailureShape {
@@ -122,6 +123,7 @@ export const JobStats = builder.prismaObject('JobStats', {
     }),
     progress: t.exposeFloat('progress', { description: 'From 0 to 100, never falling.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When this was measured.' }),
+    job: t.relation('job', { description: 'The job they are of.' }),
   }),
 });
 
@@ -240,12 +242,29 @@ export const Job = builder.prismaNode('Job', {
       complexity: 5,
       resolve: ({ id, eventSequence }, _args, { services }) => services.events.cursorOf(id, eventSequence),
     }),
+    room: t.relation('room', { nullable: true, description: 'The room that is recorded, where it is of one.' }),
+    session: t.relation('session', {
+      nullable: true,
+      description: 'The live session that is recorded, where it is of one.',
+    }),
     archive: t.relation('archive', {
       nullable: true,
       description: 'The archive it makes, when it came through that door.',
     }),
   }),
 });
+
+export const JobEdge = builder.edgeObject({ type: Job, name: 'JobEdge', description: 'A job and its cursor.' });
+/** What answers it has a total count: fields of a row need `totalCount: true`. */
+export const JobConnection = builder.connectionObject(
+  {
+    type: Job,
+    name: 'JobConnection',
+    description: 'A page of jobs.',
+    fields: (c) => ({ totalCount: c.int(totalCountField) }),
+  },
+  JobEdge,
+);
 
 builder.queryField('job', (t) =>
   t.withAuth({ mayUse: 'Query.job' }).prismaField({

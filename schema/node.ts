@@ -16,6 +16,8 @@ const finders: Record<NodeType, Find> = {
   File: (query, id, { services, viewer }) => services.lookups.file(query, id, viewer),
   Job: (query, id, { services, viewer }) => services.jobs.find(query, id, viewer),
   Project: (query, id, { services, viewer }) => services.lookups.project(query, id, viewer),
+  Room: (query, id, { services, viewer }) => services.rooms.find(query, id, viewer),
+  Session: (query, id, { services, viewer }) => services.sessions.find(query, id, viewer),
   WebhookDelivery: (query, id, { services, viewer }) => services.webhooks.find(query, id, viewer),
 };
 

@@ -13,10 +13,15 @@ interface PageArguments {
 
 /** Options of the field `totalCount` of a connection that is given `totalCount` too. */
 export const totalCountField = {
-  description: 'How many there are on all pages together.',
+  description:
+    'How many there are on all pages together. They are counted each time: with a million rows a page is faster.',
   extensions: { pothosPrismaTotalCount: true },
-  // The connection has it as a function, which the types do not say.
-  resolve: (page: unknown) => (page as { totalCount(): Promise<number> }).totalCount(),
+  complexity: 10,
+  // The connection has it: as a function below a root field, as a number below a row. The types do not say so.
+  resolve: (page: unknown) => {
+    const { totalCount } = page as { totalCount: number | (() => Promise<number>) };
+    return typeof totalCount === 'function' ? totalCount() : totalCount;
+  },
 };
 
 /**

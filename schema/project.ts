@@ -38,7 +38,12 @@ const ApiKey = builder.prismaNode('ApiKey', {
     revokedAt: t.expose('revokedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When it was revoked. Null while it is good.',
+      description: 'When it was revoked. Null when it was not.',
+    }),
+    expiresAt: t.expose('expiresAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'From when on it is good for nothing, revoked or not. Null when it does not expire.',
     }),
   }),
 });
@@ -108,6 +113,12 @@ const CreateApiKeyInput = builder.inputType('CreateApiKeyInput', {
       type: [ScopeEnum],
       description: 'What it is good for: at least one, and none that your own credentials lack.',
     }),
+    expiresAt: t.field({
+      type: 'DateTime',
+      required: false,
+      description:
+        'When it ends by itself: in the future, at most ten years away. Without it the key is good until it is revoked.',
+    }),
   }),
 });
 
@@ -139,7 +150,7 @@ const RevokeApiKeyInput = builder.inputType('RevokeApiKeyInput', {
 });
 
 const RevokeApiKeyPayload = builder.objectRef<{ id: string }>('RevokeApiKeyPayload').implement({
-  description: 'The key is good for nothing any more. Open connections that use it are closed within seconds.',
+  description: 'The key is good for nothing any more. Open connections that use it are closed within a second.',
   fields: (t) => ({
     apiKey: t.prismaField({
       type: ApiKey,

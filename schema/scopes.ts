@@ -2,9 +2,11 @@
 import type { Scope } from '../src/auth/viewer.js';
 
 export const scopeOf = {
+  'Query.activeStats': 'jobs:read',
   'Query.archive': 'jobs:read',
   'Query.archives': 'jobs:read',
   'Query.job': 'jobs:read',
+  'Query.jobs': 'jobs:read',
   'Query.node': 'jobs:read',
   'Query.nodes': 'jobs:read',
   'Query.viewer': 'jobs:read',
@@ -20,8 +22,12 @@ export const scopeOf = {
   'Mutation.rotateWebhookSecret': 'keys:write',
   'Mutation.startArchive': 'jobs:start',
   'Mutation.stopArchive': 'jobs:write',
+  'Subscription.activeStats': 'jobs:read',
+  'Subscription.events': 'jobs:read',
   'Subscription.jobEvents': 'jobs:read',
+  'Subscription.roomEvents': 'jobs:read',
   'Subscription.jobStats': 'jobs:read',
+  'Subscription.sessionStats': 'jobs:read',
   // A signed URL needs no credentials any more.
   'Archive.downloadUrl': 'files:read',
   'Archive.thumbnailUrl': 'files:read',

@@ -112,9 +112,8 @@ builder.queryField('webhookDeliveries', (t) =>
       },
       totalCount: (_connection, { filter }, { services, viewer }) =>
         services.webhooks.count(filterFrom(filter), viewer),
-      // Ids begin with the time they were made at.
       resolve: (query, _root, { filter }, { services, viewer }) =>
-        services.webhooks.list({ ...query, orderBy: { id: 'desc' } }, filterFrom(filter), viewer),
+        services.webhooks.list(query, filterFrom(filter), viewer),
     },
     {
       name: 'WebhookDeliveryConnection',

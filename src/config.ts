@@ -55,6 +55,9 @@ export const settings = z.object({
   // Two loads and a browser launch must fit into the 180 s that a job may be starting.
   PAGE_LOAD_TIMEOUT_SECONDS: seconds(30, 60),
   DOWNLOAD_URL_SECONDS: seconds(3600, 604_800),
+  EVENT_RETENTION_HOURS: z.coerce.number().min(1).max(87_600).default(168),
+  // 10,000 sockets with a subscription each take about 0.6 GB.
+  CONNECTIONS_PER_KEY: z.coerce.number().int().min(1).max(1_000_000).default(10_000),
 
   DISK_RESERVE_MB: z.coerce.number().int().min(16).max(1_000_000).default(512),
   PARTS_RETENTION_HOURS: z.coerce.number().min(0).max(8_760).default(0),
@@ -153,6 +156,10 @@ export function loadConfig(environment: NodeJS.ProcessEnv = { ...readEnvFile(), 
     machineTimeoutMs: env.MACHINE_TIMEOUT_SECONDS * 1000,
     pageLoadTimeoutMs: env.PAGE_LOAD_TIMEOUT_SECONDS * 1000,
     downloadUrlMs: env.DOWNLOAD_URL_SECONDS * 1000,
+    /** How long events are kept to resume streams from. */
+    eventRetentionMs: env.EVENT_RETENTION_HOURS * 3_600_000,
+    /** Sockets and server-sent streams that one API key or job token may have open on one API process. */
+    connectionsPerKey: env.CONNECTIONS_PER_KEY,
     /** Kept free on the disk that parts are written to. */
     diskReserveBytes: env.DISK_RESERVE_MB * 1_048_576,
     /** How long parts are kept after their files were made. */

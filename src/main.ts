@@ -6,6 +6,7 @@ import { loadConfig, requireDatabaseUrl } from './config.js';
 import { createDatabase } from './db.js';
 import { startFeed } from './events/feed.js';
 import { createReadiness } from './http/readiness.js';
+import { createStreamKeeper } from './http/stream-keeper.js';
 import { announceStorage, installationEpoch } from './installation.js';
 import { createLogger } from './logger.js';
 import { startServer } from './server.js';
@@ -20,7 +21,16 @@ const log = createLogger(config, 'api');
 const url = requireDatabaseUrl(config);
 const database = createDatabase(url);
 const client = createTemporalClient(config);
-const feed = startFeed({ url, db: database, log });
+const authenticator = createAuthenticator(database);
+const streams = createStreamKeeper({ authenticator, connectionsPerKey: config.connectionsPerKey, log });
+const feed = startFeed({
+  url,
+  db: database,
+  log,
+  onKeysChange: () => streams.recheck(),
+  // Whoever follows something connects again, and is given the state as it is now.
+  onRewound: () => process.exit(1),
+});
 
 await ensureDevelopmentKey(database, config);
 await announceStorage(database, storageIdentity(config));
@@ -38,8 +48,7 @@ const readiness = createReadiness({
   feed,
   checkEngine: () => client.withDeadline(Date.now() + 2_000, () => client.workflowService.getSystemInfo({})),
 });
-const authenticator = createAuthenticator(database);
-const server = await startServer({ config, database, services, authenticator, readiness, log });
+const server = await startServer({ config, database, services, authenticator, streams, bus: feed.bus, readiness, log });
 await feed.ready;
 
 endWithSupervisor(async () => {

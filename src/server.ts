@@ -8,11 +8,13 @@ import type { Logger } from 'pino';
 import type { Authenticator } from './auth/authenticate.js';
 import type { Config } from './config.js';
 import type { Database } from './db.js';
+import type { EventBus } from './events/bus.js';
+import { createCohorts } from './http/cohorts.js';
 import { createGraphiqlPage, wantsGraphiql } from './http/graphiql.js';
 import { createFilePage, serveStartPage } from './http/pages.js';
 import type { Readiness } from './http/readiness.js';
 import { serveSockets } from './http/sockets.js';
-import { createStreamKeeper } from './http/stream-keeper.js';
+import type { StreamKeeper } from './http/stream-keeper.js';
 import { createGraphqlServer } from './http/yoga.js';
 import type { Services } from './services/services.js';
 import { createDownloadHandler } from './storage/downloads.js';
@@ -33,12 +35,15 @@ export async function startServer(deps: {
   database: Database;
   services: Services;
   authenticator: Authenticator;
+  /** Closed with the server. */
+  streams: StreamKeeper;
+  bus: EventBus;
   readiness: () => Promise<Readiness>;
   log: Logger;
 }): Promise<ApiServer> {
-  const { config, services, database, authenticator, readiness, log } = deps;
-  const streams = createStreamKeeper(async (token) => (await authenticator.authenticate(token)) !== null, log);
-  const graphql = createGraphqlServer({ services, database, authenticator, streams, log });
+  const { config, services, database, authenticator, streams, bus, readiness, log } = deps;
+  const cohorts = createCohorts({ bus, log });
+  const graphql = createGraphqlServer({ services, database, authenticator, streams, cohorts, log });
   const graphiql = createGraphiqlPage(config.publicUrl);
   const demo = createFilePage(join(config.projectRoot, 'web', 'demo.html'));
   const downloads = createDownloadHandler({
@@ -51,7 +56,7 @@ export async function startServer(deps: {
     const path = (request.url ?? '/').split('?', 1)[0] as string;
     if (path === graphql.graphqlEndpoint) {
       if (wantsGraphiql(request)) await graphiql(request, response);
-      else await graphql(request, response, { kind: 'http', requestId, req: request });
+      else await graphql(request, response, { kind: 'http', requestId, req: request, response });
     } else if (path.startsWith('/files/')) await downloads(request, response);
     else if (request.method !== 'GET' && request.method !== 'HEAD')
       sendJson(request, response, 405, { status: 'method not allowed' });

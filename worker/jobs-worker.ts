@@ -5,6 +5,7 @@ import { type Config, requireDatabaseUrl } from '../src/config.js';
 import { createDatabase } from '../src/db.js';
 import { listen } from '../src/events/listen.js';
 import { createWake, eventsChannel, placementChannel } from '../src/events/outbox.js';
+import { removeOldEvents } from '../src/events/retention.js';
 import { jobsTaskQueue } from '../src/jobs/messages.js';
 import { webhooksTaskQueue } from '../src/jobs/webhook-messages.js';
 import { createGate } from '../src/net/gate.js';
@@ -62,6 +63,11 @@ export async function startJobsWorker(config: Config, log: Logger): Promise<Runn
     () => removeOldDeliveries(db),
     (error) => log.warn({ err: error }, 'removing old callbacks failed'),
   );
+  const forgetting = repeat(
+    retentionIntervalMs,
+    () => removeOldEvents(db, config.eventRetentionMs, stopping.signal),
+    (error) => log.warn({ err: error }, 'removing old events failed'),
+  );
   const placing = repeat(
     placementIntervalMs,
     () => placement.run(),
@@ -82,7 +88,8 @@ export async function startJobsWorker(config: Config, log: Logger): Promise<Runn
     async close() {
       stopping.abort();
       await listener.close();
-      await Promise.all([placing.close(), reconciling.close(), dispatching.close(), removing.close()]);
+      const repeated = [placing, reconciling, dispatching, removing, forgetting];
+      await Promise.all(repeated.map((each) => each.close()));
       await Promise.all([worker.shutdown(), callbacks.shutdown()]);
       await client.connection.close();
       await db.$disconnect();

@@ -1,137 +1,143 @@
-/** A small typed client: requests by fetch, subscriptions by graphql-ws. Runs in Node and in browsers. */
+/** A small typed client: requests by fetch, streams by graphql-ws. Runs in Node and in browsers. */
 import type { TypedDocumentNode } from '@graphql-typed-document-node/core';
-import { type DocumentNode, type FormattedExecutionResult, print } from 'graphql';
-import { createClient } from 'graphql-ws';
+import { print } from 'graphql';
+import { type AskKey, createConnection } from './connection.js';
+import { type AnyEvent, resumptionOf, rootFieldOf } from './cursor.js';
+import { errorOfAnswer, unreachable } from './errors.js';
+import { endable, resubscribe } from './stream.js';
+import type { Reading } from './subscription.js';
 
 export interface TapedeckOptions {
   /** Where the service runs, such as `http://127.0.0.1:4000`. */
   url: string;
-  /** An API key, or the access token of a single job. */
-  apiKey: string;
+  /**
+   * An API key, or the access token of a single job; or what answers one, asked for each request and each connection, so that
+   * credentials which expire are renewed: a connection that is refused or ended for its key is made again with another, once.
+   */
+  apiKey: string | AskKey;
   /** The WebSocket class, where there is no global one: before Node 22 that is `WebSocket` of package `ws`. */
   webSocket?: unknown;
+  /** How long the service may be away, in milliseconds, before a stream gives it up: 5 minutes, unless told. */
+  patienceMs?: number;
 }
 
-/** The close code of a connection whose credentials are not, or no longer, good. */
-const refused = 4403;
+const defaultPatienceMs = 300_000;
 
-/** The service refused a request as a whole: `code` is one of its stable codes. */
-export class TapedeckError extends Error {
-  override readonly name = 'TapedeckError';
-  readonly code: string;
-  constructor(errors: readonly { message: string; extensions?: Record<string, unknown> }[]) {
-    super(errors.map(({ message }) => message).join('\n'));
-    this.code = String(errors[0]?.extensions?.code ?? 'INTERNAL');
-  }
+export interface StreamOptions {
+  /** Ends the stream, quietly: the loop is over. */
+  signal?: AbortSignal;
 }
+
+type Variables = Record<string, unknown>;
+/** All but the word that a reader was too slow and was cut off: the helper goes on behind the last cursor. */
+type Told<Event extends AnyEvent> = Exclude<Event, { __typename: 'StreamLagged' }>;
 
 export interface Tapedeck {
   /** Carries out a query or mutation. Throws TapedeckError; expected failures are part of the result. */
-  request<Result, Variables extends Record<string, unknown>>(
-    document: TypedDocumentNode<Result, Variables>,
-    variables: NoInfer<Variables>,
+  request<Result, Given extends Variables>(
+    document: TypedDocumentNode<Result, Given>,
+    variables: NoInfer<Given>,
   ): Promise<Result>;
   /**
-   * Follows a subscription until the service ends it or the loop is left. After a lost connection it goes on by itself,
-   * with the variables that `resume` answered for the last result: give the cursor of that, and nothing is missed or
-   * told twice. `resume` is called when a result arrives, which may be long before the loop comes to it.
+   * Every event of a stream, in order, none twice, none missed, until the loop is left: connections that are lost, restarts of the
+   * service and a reader that is too slow are seen to. The document selects `__typename` and `cursor` and has a variable for
+   * `after`, which may be given to go on behind an event. Without it a snapshot comes first; with one that is too old, or of
+   * another database, too, and so a snapshot may come at any time: take it for all that was before.
+   * Throws TypeError at once for a document that could not be resumed, and TapedeckError for what will not pass by itself.
    */
-  subscribe<Result, Variables extends Record<string, unknown>>(
-    document: TypedDocumentNode<Result, Variables>,
-    variables: NoInfer<Variables>,
-    resume?: (result: Result) => Partial<Variables>,
-  ): AsyncIterableIterator<Result>;
+  follow<Event extends AnyEvent, Given extends Variables>(
+    document: TypedDocumentNode<{ [field: string]: Event }, Given>,
+    variables: NoInfer<Given>,
+    options?: StreamOptions,
+  ): AsyncGenerator<Told<Event>, void, undefined>;
+  /**
+   * The latest value of a stream that has no events, such as statistics, until the service ends it or the loop is left.
+   * A slow loop gets fewer values, never old ones. Throws like `follow`.
+   */
+  latest<Value, Given extends Variables>(
+    document: TypedDocumentNode<{ [field: string]: Value }, Given>,
+    variables: NoInfer<Given>,
+    options?: StreamOptions,
+  ): AsyncGenerator<Value, void, undefined>;
+  /** Ends all streams and closes the connection. */
   close(): Promise<void>;
 }
 
-export function createTapedeck({ url, apiKey, webSocket }: TapedeckOptions): Tapedeck {
+export function createTapedeck({ url, apiKey, webSocket, patienceMs = defaultPatienceMs }: TapedeckOptions): Tapedeck {
   const endpoint = `${url.replace(/\/$/, '')}/graphql`;
-  const sockets = createClient({
-    url: endpoint.replace(/^http/, 'ws'),
-    connectionParams: { authorization: `Bearer ${apiKey}` },
-    webSocketImpl: webSocket,
-    // In all about a minute: enough for a service that is being restarted.
-    retryAttempts: 10,
-    retryWait: (attempt) => sleep(Math.min(2 ** attempt * 100, 10_000) * (1 + Math.random())),
-    shouldRetry: (event) => !(isCloseEvent(event) && event.code === refused),
-  });
-  const textOf = (document: DocumentNode) => print(document);
+  const renewable = typeof apiKey === 'function';
+  const askKey = renewable ? apiKey : () => apiKey;
+  const connection = createConnection(endpoint, askKey, renewable, webSocket);
+  const closing = new AbortController();
+
+  function open<Result, Item>(reading: Reading<Result, Item>, { signal }: StreamOptions = {}) {
+    if (closing.signal.aborted) throw new Error('This client is closed. Create another one.');
+    return endable<Item, void>(
+      (ended) => resubscribe(connection, reading, patienceMs, ended),
+      [signal, closing.signal],
+    );
+  }
 
   return {
     async request(document, variables) {
+      const authorization = `Bearer ${await askKey()}`;
       const response = await fetch(endpoint, {
         method: 'POST',
-        headers: {
-          accept: 'application/graphql-response+json',
-          'content-type': 'application/json',
-          authorization: `Bearer ${apiKey}`,
-        },
-        body: JSON.stringify({ query: textOf(document), variables }),
-      });
-      const { data, errors } = await response.json();
-      if (errors) throw new TapedeckError(errors);
-      return data;
+        headers: { accept: 'application/graphql-response+json', 'content-type': 'application/json', authorization },
+        body: JSON.stringify({ query: print(document), variables }),
+      }).catch((error) => Promise.reject(unreachable(error)));
+      // What is no answer of the service may be the page of a proxy before it.
+      const answer = await response.json().catch(() => ({}));
+      if (answer.errors) throw errorOfAnswer(answer.errors);
+      if (!answer.data) throw unreachable(new Error(`something else answered, with status ${response.status}`));
+      return answer.data;
     },
 
-    async *subscribe<Result, Variables extends Record<string, unknown>>(
-      document: TypedDocumentNode<Result, Variables>,
-      variables: NoInfer<Variables>,
-      resume?: (result: Result) => Partial<Variables>,
+    follow<Event extends AnyEvent, Given extends Variables>(
+      document: TypedDocumentNode<{ [field: string]: Event }, Given>,
+      variables: NoInfer<Given>,
+      options?: StreamOptions,
     ) {
-      // The same object at every reconnection: what is written into it is sent then.
-      const payload = { query: textOf(document), variables };
-      const results: FormattedExecutionResult<Result, unknown>[] = [];
-      let end: { error?: unknown } | undefined;
-      let awaken = () => {};
-      const leave = sockets.subscribe<Result>(payload, {
-        next(result) {
-          if (result.data && resume) payload.variables = { ...payload.variables, ...resume(result.data) };
-          results.push(result);
-          awaken();
+      const { field, variable } = resumptionOf(document);
+      let after = variables[variable];
+      return open(
+        {
+          kind: 'events',
+          query: print(document),
+          variables: () => ({ ...variables, [variable]: after }),
+          receive(data: { [field: string]: Event }) {
+            const event = data[field] as Event;
+            if (event.__typename === 'StreamLagged') return undefined;
+            if (typeof event.cursor !== 'string')
+              throw new TypeError(`The document does not select the cursor of ${event.__typename}.`);
+            after = event.cursor;
+            return event as Told<Event>;
+          },
         },
-        error(error) {
-          end = { error };
-          awaken();
-        },
-        complete() {
-          end ??= {};
-          awaken();
-        },
-      });
-      try {
-        for (;;) {
-          const result = results.shift();
-          if (result?.errors) throw new TapedeckError(result.errors);
-          if (result?.data) yield result.data;
-          else if (end?.error) throw asTapedeckError(end.error);
-          else if (end) return;
-          else {
-            await new Promise<void>((resolve) => {
-              awaken = resolve;
-            });
-          }
-        }
-      } finally {
-        leave();
-      }
+        options,
+      );
     },
 
-    close: async () => sockets.dispose(),
+    latest<Value, Given extends Variables>(
+      document: TypedDocumentNode<{ [field: string]: Value }, Given>,
+      variables: NoInfer<Given>,
+      options?: StreamOptions,
+    ) {
+      const { alias, name } = rootFieldOf(document);
+      return open(
+        {
+          kind: 'latest',
+          query: print(document),
+          variables: () => variables,
+          receive: (data: { [field: string]: Value }) => data[(alias ?? name).value],
+        },
+        options,
+      );
+    },
+
+    async close() {
+      closing.abort();
+      await connection.close();
+    },
   };
-}
-
-const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
-
-/** The protocol delivers errors as a bare list, and refusals as the event that closed the socket. */
-function asTapedeckError(error: unknown): unknown {
-  if (Array.isArray(error)) return new TapedeckError(error);
-  if (!isCloseEvent(error)) return error;
-  const code = error.code === refused ? 'UNAUTHENTICATED' : 'UNAVAILABLE';
-  return new TapedeckError([
-    { message: `The connection was closed: ${error.reason || error.code}.`, extensions: { code } },
-  ]);
-}
-
-function isCloseEvent(error: unknown): error is { code: number; reason: string } {
-  return typeof error === 'object' && error !== null && 'code' in error && 'reason' in error;
 }

@@ -194,6 +194,28 @@ export const JobEvents = graphql(`
   }
 `);
 
+export const ProjectEvents = graphql(`
+  subscription ProjectEvents($filter: EventsFilter, $after: Cursor) {
+    events(filter: $filter, after: $after) {
+      __typename
+      cursor
+      sequence
+      occurredAt
+      ... on JobEvent {
+        job {
+          id
+          state
+          progress
+        }
+      }
+      ... on JobStateChanged {
+        state
+        reason
+      }
+    }
+  }
+`);
+
 export const JobStats = graphql(`
   subscription JobStats($jobId: ID!) {
     jobStats(jobId: $jobId) {

@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { parseArgs } from 'node:util';
 import { WebSocket } from 'ws';
 import { createTapedeck } from './client.js';
-import { follow } from './follow.js';
+import { followJob } from './job.js';
 import { Archive, StartArchive } from './operations.js';
 
 const { values, positionals } = parseArgs({
@@ -28,8 +28,8 @@ try {
   if (startArchive.__typename !== 'StartArchivePayload') throw new Error(startArchive.message);
   const { id } = startArchive.archive;
 
-  for await (const { job, ...event } of follow(tapedeck, id))
-    console.log(event.__typename, job.state, job.message ?? '');
+  for await (const { job, ...event } of followJob(tapedeck, id))
+    console.log(event.__typename, job?.state ?? '', job?.message ?? '');
 
   const { archive } = await tapedeck.request(Archive, { id });
   if (!archive?.downloadUrl) throw new Error(archive?.message ?? 'The archive has no file.');

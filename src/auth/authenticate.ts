@@ -5,10 +5,22 @@ import { grantedBy, type JobViewer, jobTokenScopes, type KeyViewer, type Viewer 
 
 /** `lastUsedAt` is for people who look for unused keys: a minute is exact enough, and spares a write for each request. */
 const lastUsedEveryMs = 60_000;
+/** Tokens asked for in one query. */
+const batchSize = 1_000;
 
 export interface Authenticator {
-  /** Null if the token is malformed, unknown or revoked. Asks the database each time, so that a revocation counts at once. */
+  /** Null if the token is malformed, unknown, revoked or expired. Asks the database each time, so that a revocation counts at once. */
   authenticate(token: string): Promise<Viewer | null>;
+  /** Those of the tokens that `authenticate` would answer null for, found with two queries for a thousand of them. */
+  findEnded(tokens: readonly string[]): Promise<string[]>;
+}
+
+interface KeyRow {
+  id: string;
+  hash: Uint8Array;
+  revokedAt: Date | null;
+  expiresAt: Date | null;
+  lastUsedAt: Date | null;
 }
 
 export function createAuthenticator(db: Database): Authenticator {
@@ -16,9 +28,10 @@ export function createAuthenticator(db: Database): Authenticator {
 
   async function authenticateKey(prefix: string, hash: Uint8Array): Promise<KeyViewer | null> {
     const key = await db.apiKey.findUnique({ where: { prefix } });
-    if (!key || key.revokedAt || !isSameHash(key.hash, hash)) return null;
+    if (!key || !opens(key, hash)) return null;
     markUsed(key);
-    return { kind: 'key', projectId: key.projectId, keyId: key.id, scopes: grantedBy(key.scopes) };
+    const viewer = { kind: 'key', projectId: key.projectId, keyId: key.id, scopes: grantedBy(key.scopes) } as const;
+    return key.expiresAt ? { ...viewer, expiresAt: key.expiresAt } : viewer;
   }
 
   async function authenticateJob(jobId: string, hash: Uint8Array): Promise<JobViewer | null> {
@@ -27,7 +40,31 @@ export function createAuthenticator(db: Database): Authenticator {
     return { kind: 'job', projectId: job.projectId, jobId, scopes: jobTokenScopes };
   }
 
-  function markUsed({ id, lastUsedAt }: { id: string; lastUsedAt: Date | null }): void {
+  async function findEndedAmong(tokens: readonly string[]): Promise<string[]> {
+    const parsed = tokens.map((token) => ({ token, of: parseToken(token) }));
+    const prefixes = parsed.flatMap(({ of }) => (of?.kind === 'key' ? [of.prefix] : []));
+    const jobIds = parsed.flatMap(({ of }) => (of?.kind === 'job' ? [of.jobId] : []));
+    const [keys, jobs] = await Promise.all([
+      prefixes.length > 0 ? db.apiKey.findMany({ where: { prefix: { in: prefixes } } }) : [],
+      jobIds.length > 0
+        ? db.job.findMany({ where: { id: { in: jobIds } }, select: { id: true, accessTokenHash: true } })
+        : [],
+    ]);
+    const keyOf = new Map(keys.map((key) => [key.prefix, key]));
+    const jobHashOf = new Map(jobs.map((job) => [job.id, job.accessTokenHash]));
+    const isGood = (of: ReturnType<typeof parseToken>): boolean => {
+      if (!of) return false;
+      if (of.kind === 'job') return isSameHash(jobHashOf.get(of.jobId) ?? new Uint8Array(), of.hash);
+      const key = keyOf.get(of.prefix);
+      if (!key || !opens(key, of.hash)) return false;
+      // An open stream is a use, as a request is.
+      markUsed(key);
+      return true;
+    };
+    return parsed.filter(({ of }) => !isGood(of)).map(({ token }) => token);
+  }
+
+  function markUsed({ id, lastUsedAt }: KeyRow): void {
     const now = new Date();
     const stale = new Date(now.getTime() - lastUsedEveryMs);
     if (beingMarked.has(id) || (lastUsedAt && lastUsedAt > stale)) return;
@@ -50,5 +87,18 @@ export function createAuthenticator(db: Database): Authenticator {
         ? authenticateKey(parsed.prefix, parsed.hash)
         : authenticateJob(parsed.jobId, parsed.hash);
     },
+    async findEnded(tokens) {
+      const ended: string[] = [];
+      for (let start = 0; start < tokens.length; start += batchSize) {
+        ended.push(...(await findEndedAmong(tokens.slice(start, start + batchSize))));
+      }
+      return ended;
+    },
   };
+}
+
+/** Whether the key is good now, for the holder of that secret. */
+function opens({ hash, revokedAt, expiresAt }: KeyRow, given: Uint8Array): boolean {
+  const expired = expiresAt !== null && expiresAt.getTime() <= Date.now();
+  return !revokedAt && !expired && isSameHash(hash, given);
 }

@@ -20,6 +20,8 @@ export interface KeyViewer {
   keyId: string;
   /** All that is granted: `admin` is spelled out. */
   scopes: readonly Scope[];
+  /** From then on the key is good for nothing; absent: it does not expire. */
+  expiresAt?: Date;
 }
 
 /** Sees one job and nothing else, whatever the scopes: every query must be narrowed to `jobId` too. */

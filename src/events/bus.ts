@@ -1,90 +1,116 @@
-/** Hands committed events to the subscribers in this process. Every subscriber has its own bounded queue: none can hurt another. */
+/** Hands committed events to whoever follows their topics in this process, and remembers the latest ones. */
 import type { JobEventPayload } from '../jobs/events.js';
-import type { Position } from './position.js';
+import { comparePositions, type Position } from './position.js';
 
 /** An event as it was committed. */
 export interface CommittedEvent {
   position: Position;
   projectId: string;
-  jobId: string | null;
-  jobSequence: number | null;
+  roomId: string | null;
+  jobId: string;
+  /** Number of the event within its job, from 1, without gaps. */
+  jobSequence: number;
   payload: JobEventPayload;
   occurredAt: Date;
+  /** Length of the payload as JSON: what it counts for where queues are bounded. */
+  bytes: number;
 }
 
-/** What a subscriber may leave unread; past either bound it is cut off, told so, and can resume from its cursor. */
-const queueBounds = { events: 1_000, bytes: 1_048_576 };
+/** What is remembered: enough for every client of a replica that went away to resume here without a query. */
+const remembered = { events: 10_000, bytes: 16_777_216 };
 
 export const jobTopic = (jobId: string): string => `job:${jobId}`;
+export const roomTopic = (roomId: string): string => `room:${roomId}`;
+export const projectTopic = (projectId: string): string => `project:${projectId}`;
+
+const topicsOf = ({ projectId, roomId, jobId }: CommittedEvent): string[] =>
+  roomId ? [jobTopic(jobId), roomTopic(roomId), projectTopic(projectId)] : [jobTopic(jobId), projectTopic(projectId)];
+
+/** Called with the events of one topic that became readable together, in the order of commits. Must not throw. */
+export type OnEvents = (events: readonly CommittedEvent[]) => void;
 
 export interface EventBus {
-  publish(event: CommittedEvent): void;
-  subscribe(topic: string): EventQueue;
+  /** From now on events behind `from` are published, and remembered. */
+  start(from: Position): void;
+  /** The next events in the order of commits; there are no others up to `upTo`. */
+  publish(events: readonly CommittedEvent[], upTo: Position): void;
+  /** Answers how to unsubscribe. */
+  subscribe(topic: string, onEvents: OnEvents): () => void;
+  /** The remembered events of a topic behind `after`; null when there may be others besides. */
+  recent(topic: string, after: Position): readonly CommittedEvent[] | null;
 }
 
 export function createEventBus(): EventBus {
-  const topics = new Map<string, Set<EventQueue>>();
+  const subscribers = new Map<string, Set<OnEvents>>();
+  /** Everything behind this position and up to `newest` is remembered. */
+  let oldest: Position | undefined;
+  let newest: Position | undefined;
+  let memory: CommittedEvent[] = [];
+  let memoryBytes = 0;
+  /** Of how many at the front of `memory` nothing is held any more. */
+  let forgotten = 0;
+  const byTopic = new Map<string, CommittedEvent[]>();
+
+  function remember(event: CommittedEvent): void {
+    memory.push(event);
+    memoryBytes += event.bytes;
+    for (const topic of topicsOf(event)) {
+      const events = byTopic.get(topic);
+      if (events) events.push(event);
+      else byTopic.set(topic, [event]);
+    }
+    while (memory.length - forgotten > remembered.events || memoryBytes > remembered.bytes) forgetOldest();
+    // Shifting each time would move thousands of elements for every event.
+    if (forgotten > remembered.events) {
+      memory = memory.slice(forgotten);
+      forgotten = 0;
+    }
+  }
+
+  function forgetOldest(): void {
+    const event = memory[forgotten++] as CommittedEvent;
+    memoryBytes -= event.bytes;
+    oldest = event.position;
+    for (const topic of topicsOf(event)) {
+      const events = byTopic.get(topic) as CommittedEvent[];
+      if (events.length === 1) byTopic.delete(topic);
+      else events.shift();
+    }
+  }
+
   return {
-    publish(event) {
-      if (!event.jobId) return;
-      for (const queue of topics.get(jobTopic(event.jobId)) ?? []) queue.push(event);
+    start(from) {
+      [oldest, newest, memory, memoryBytes, forgotten] = [from, from, [], 0, 0];
+      byTopic.clear();
     },
-    subscribe(topic) {
-      const queues = topics.get(topic) ?? new Set();
-      topics.set(topic, queues);
-      const queue = new EventQueue(() => {
-        queues.delete(queue);
-        if (queues.size === 0) topics.delete(topic);
-      });
-      queues.add(queue);
-      return queue;
+    publish(events, upTo) {
+      newest = upTo;
+      const told = new Map<string, CommittedEvent[]>();
+      for (const event of events) {
+        remember(event);
+        for (const topic of topicsOf(event)) {
+          if (!subscribers.has(topic)) continue;
+          const ofTopic = told.get(topic);
+          if (ofTopic) ofTopic.push(event);
+          else told.set(topic, [event]);
+        }
+      }
+      for (const [topic, ofTopic] of told) for (const onEvents of subscribers.get(topic) ?? []) onEvents(ofTopic);
+    },
+    subscribe(topic, onEvents) {
+      const ofTopic = subscribers.get(topic) ?? new Set();
+      subscribers.set(topic, ofTopic);
+      ofTopic.add(onEvents);
+      return () => {
+        ofTopic.delete(onEvents);
+        if (ofTopic.size === 0 && subscribers.get(topic) === ofTopic) subscribers.delete(topic);
+      };
+    },
+    recent(topic, after) {
+      if (!oldest || !newest || comparePositions(after, oldest) < 0 || comparePositions(after, newest) > 0) return null;
+      const events = byTopic.get(topic) ?? [];
+      const last = events.findLastIndex(({ position }) => comparePositions(position, after) <= 0);
+      return events.slice(last + 1);
     },
   };
-}
-
-/** One subscriber's events in order of arrival. */
-export class EventQueue {
-  readonly #items: { event: CommittedEvent; bytes: number }[] = [];
-  #bytes = 0;
-  #dropped = 0;
-  #closed = false;
-  #awaken: (() => void) | undefined;
-
-  constructor(private readonly onClose: () => void) {}
-
-  push(event: CommittedEvent): void {
-    if (this.#closed) return;
-    const bytes = JSON.stringify(event.payload).length;
-    const full = this.#items.length >= queueBounds.events || this.#bytes + bytes > queueBounds.bytes;
-    // Once one event is missing, later ones would leave a hole in the stream.
-    if (full || this.#dropped > 0) this.#dropped++;
-    else {
-      this.#items.push({ event, bytes });
-      this.#bytes += bytes;
-    }
-    this.#awaken?.();
-  }
-
-  /** The next event; the number of dropped ones when the queue had overflowed and is now read to its end; null once closed. */
-  async next(): Promise<CommittedEvent | { dropped: number } | null> {
-    for (;;) {
-      const item = this.#items.shift();
-      if (item) {
-        this.#bytes -= item.bytes;
-        return item.event;
-      }
-      if (this.#closed) return null;
-      if (this.#dropped > 0) return { dropped: this.#dropped };
-      await new Promise<void>((resolve) => {
-        this.#awaken = resolve;
-      });
-    }
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.onClose();
-    this.#awaken?.();
-  }
 }

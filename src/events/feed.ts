@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { Database } from '../db.js';
 import { createEventBus, type EventBus } from './bus.js';
 import { listen } from './listen.js';
-import { eventsChannel, statsChannel } from './outbox.js';
+import { eventsChannel, keysChannel, statsChannel } from './outbox.js';
 import { createStatsFeed, type StatsFeed } from './stats-stream.js';
 import { startTailer } from './tailer.js';
 
@@ -15,15 +15,27 @@ export interface Feed {
   close(): Promise<void>;
 }
 
-export function startFeed({ url, db, log }: { url: string; db: Database; log: Logger }): Feed {
+/** `onKeysChange`: some API key was revoked. `onRewound`: see startTailer; nothing is published any more. */
+export function startFeed(deps: {
+  url: string;
+  db: Database;
+  log: Logger;
+  onKeysChange?: () => void;
+  onRewound: () => void;
+}): Feed {
+  const { url, db, log, onKeysChange, onRewound } = deps;
   const bus = createEventBus();
-  const stats = createStatsFeed({ db, bus });
-  const tailer = startTailer({ db, bus, log });
+  const stats = createStatsFeed({ db, log });
+  const tailer = startTailer({ url, bus, log, onRewound });
   const listener = listen({
     url,
     log,
-    channels: [eventsChannel, statsChannel],
-    onWake: (channel) => (channel === statsChannel ? stats.wake() : tailer.wake()),
+    channels: [eventsChannel, statsChannel, keysChannel],
+    onWake: (channel) => {
+      if (channel === keysChannel) onKeysChange?.();
+      else if (channel === statsChannel) stats.wake();
+      else tailer.wake();
+    },
   });
   return {
     bus,
@@ -33,7 +45,7 @@ export function startFeed({ url, db, log }: { url: string; db: Database; log: Lo
       return tailer.healthy;
     },
     async close() {
-      await Promise.all([listener.close(), tailer.close()]);
+      await Promise.all([listener.close(), tailer.close(), stats.close()]);
     },
   };
 }

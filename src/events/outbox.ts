@@ -7,9 +7,11 @@ import { appendDelivery, type CallbackJob } from '../webhooks/append.js';
 export const eventsChannel = 'tapedeck_events';
 export const statsChannel = 'tapedeck_stats';
 export const placementChannel = 'tapedeck_placement';
+export const keysChannel = 'tapedeck_keys';
 
 /** The job row an event belongs to, after its `eventSequence` was raised in the same transaction. */
 export interface EventJob extends CallbackJob {
+  roomId: string | null;
   sessionId: string | null;
 }
 
@@ -18,35 +20,47 @@ export interface EventJob extends CallbackJob {
  * first in this transaction: its lock makes the numbers of a job gapless and their order the order of commits.
  */
 export async function appendJobEvent(transaction: Transaction, job: EventJob, payload: JobEventPayload): Promise<void> {
-  const { occurredAt } = await transaction.event.create({
-    select: { occurredAt: true },
-    data: {
-      projectId: job.projectId,
-      sessionId: job.sessionId,
-      jobId: job.id,
-      jobSequence: job.eventSequence,
-      type: payload.type,
-      payload,
-    },
-  });
+  const { id, projectId, roomId, sessionId, eventSequence } = job;
+  // A transaction that waited for the job's lock can have a smaller number than the one it waited for. The event before
+  // lifts it, so that one order, (xid, id), is right for every stream; readers stay behind both transactions anyway.
+  const [row] = await transaction.$queryRaw<{ occurred_at: Date }[]>`
+    INSERT INTO event (xid, project_id, room_id, session_id, job_id, job_seq, type, payload)
+    VALUES (
+      greatest(pg_current_xact_id(),
+        (SELECT xid FROM event WHERE job_id = ${id}::uuid AND job_seq = ${eventSequence - 1})),
+      ${projectId}::uuid, ${roomId}::uuid, ${sessionId}::uuid, ${id}::uuid, ${eventSequence}, ${payload.type},
+      ${JSON.stringify(payload)}::jsonb)
+    RETURNING occurred_at`;
+  const { occurred_at: occurredAt } = row as { occurred_at: Date };
   if (payload.type === 'JobStateChanged') await appendDelivery(transaction, job, { ...payload, occurredAt });
 }
 
 /** Tells listeners that there is something to read. */
 export type Wake = (channel: string) => void;
 
+/** No two NOTIFYs of a channel are sent in a shorter time. */
+const wakeIntervalMs = 5;
+
 /**
- * A waker that sends at most one NOTIFY per channel every 5 ms, outside any transaction: inside one, NOTIFY takes a
- * cluster-wide lock at commit and cut throughput to a third. A lost wake-up only delays, since tailers also poll.
+ * A waker that sends the first NOTIFY of a channel at once and then at most one every 5 ms, outside any transaction: inside
+ * one, NOTIFY takes a cluster-wide lock at commit and cut throughput to a third. A lost wake-up only delays: tailers also poll.
  */
 export function createWake(database: Database): Wake {
-  const pending = new Set<string>();
-  return (channel) => {
-    if (pending.has(channel)) return;
-    pending.add(channel);
+  const resting = new Map<string, { again: boolean }>();
+
+  function notify(channel: string): void {
+    const rest = { again: false };
+    resting.set(channel, rest);
+    database.$executeRaw`SELECT pg_notify(${channel}, '')`.catch(() => {});
     setTimeout(() => {
-      pending.delete(channel);
-      database.$executeRaw`SELECT pg_notify(${channel}, '')`.catch(() => {});
-    }, 5);
+      resting.delete(channel);
+      if (rest.again) notify(channel);
+    }, wakeIntervalMs);
+  }
+
+  return (channel) => {
+    const rest = resting.get(channel);
+    if (rest) rest.again = true;
+    else notify(channel);
   };
 }

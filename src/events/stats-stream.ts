@@ -1,98 +1,75 @@
-/** Live statistics of jobs: the latest value wins, nothing is stored or replayed. */
+/** Live statistics of jobs and sessions: the latest value wins, nothing is stored or replayed. */
+import type { Logger } from 'pino';
 import type { Database } from '../db.js';
-import type { JobStats } from '../generated/prisma/client.js';
-import { isTerminal } from '../jobs/states.js';
-import { type EventBus, jobTopic } from './bus.js';
+import type { JobStats, SessionStats } from '../generated/prisma/client.js';
+import { createLatestValues, type Follow } from './latest-values.js';
+import { type ActiveStats, type JobsScope, readActive, readJobs, readSessions } from './stats-readings.js';
 
 export interface StatsFeed {
-  /** The job's statistics now, if it has any, then each newer value; ends when the job has ended. */
-  follow(jobId: string, signal?: AbortSignal): AsyncGenerator<JobStats, void, undefined>;
   /** Look now: there are new statistics. */
   wake(): void;
+  /** The job's statistics now, if it has any, then each newer value; ends with the job, or with NotFoundError. */
+  job(jobId: string): Follow<JobStats>;
+  /** All active jobs of the scope at once: now, also when there are none, then every second in which any of it changed. */
+  active(scope: JobsScope): Follow<ActiveStats>;
+  /** The session's statistics now, if it has any, then each newer value; ends with the session, or with NotFoundError. */
+  session(sessionId: string): Follow<SessionStats>;
+  /** Nobody is told anything any more, also not of an end. */
+  close(): Promise<void>;
 }
 
-interface Subscriber {
-  jobId: string;
-  latest: JobStats | undefined;
-  awaken: () => void;
-}
-
-/** One read a wake-up serves every subscriber in this process, whatever their number. */
-export function createStatsFeed(deps: { db: Database; bus: EventBus }): StatsFeed {
-  const subscribers = new Set<Subscriber>();
-  let reading = false;
-  let again = false;
-
-  async function read(): Promise<void> {
-    if (subscribers.size === 0) return;
-    if (reading) {
-      again = true;
-      return;
-    }
-    reading = true;
-    try {
-      const ids = [...new Set([...subscribers].map((subscriber) => subscriber.jobId))];
-      const rows = new Map(
-        (await deps.db.jobStats.findMany({ where: { jobId: { in: ids } } })).map((row) => [row.jobId, row]),
+/** Reads nothing while nobody follows. While the database is away followers are told nothing, and go on when it is back. */
+export function createStatsFeed({ db, log }: { db: Database; log: Logger }): StatsFeed {
+  const jobs = createLatestValues<string, JobStats>({
+    what: 'statistics of jobs',
+    keyOf: (jobId) => jobId,
+    read: (asked) => readJobs(db, asked),
+    log,
+  });
+  const sessions = createLatestValues<string, SessionStats>({
+    what: 'statistics of sessions',
+    keyOf: (sessionId) => sessionId,
+    read: (asked) => readSessions(db, asked),
+    log,
+  });
+  const active = createLatestValues<JobsScope, ActiveStats>({
+    what: 'statistics of active jobs',
+    keyOf: ({ projectId, id }) => `${projectId}/${id ?? ''}`,
+    read: async (asked) => {
+      const found = await readActive(
+        db,
+        asked.map(({ subject }) => subject),
       );
-      for (const subscriber of subscribers) {
-        const row = rows.get(subscriber.jobId);
-        if (!row) continue;
-        subscriber.latest = row;
-        subscriber.awaken();
-      }
-    } catch {
-      // The next announcement, at most a second away, reads again.
-    } finally {
-      reading = false;
-      if (again) {
-        again = false;
-        void read();
-      }
-    }
-  }
+      return asked.map(({ latest }, index) => {
+        const value = found[index] as ActiveStats;
+        return latest && isSame(latest, value) ? undefined : { value };
+      });
+    },
+    log,
+  });
 
   return {
-    wake: () => void read(),
-    async *follow(jobId, signal) {
-      const subscriber: Subscriber = { jobId, latest: undefined, awaken: () => {} };
-      let ended = false;
-      const end = () => {
-        ended = true;
-        subscriber.awaken();
-      };
-      const events = deps.bus.subscribe(jobTopic(jobId));
-      signal?.addEventListener('abort', end, { once: true });
-      if (signal?.aborted) end();
-      void (async () => {
-        for (let event = await events.next(); event && !('dropped' in event); event = await events.next()) {
-          if (event.payload.type === 'JobStateChanged' && isTerminal(event.payload.state)) break;
-        }
-        end();
-      })();
-      subscribers.add(subscriber);
-      try {
-        const job = await deps.db.job.findUnique({ where: { id: jobId }, select: { state: true, stats: true } });
-        if (job?.stats) subscriber.latest ??= job.stats;
-        if (!job || isTerminal(job.state)) ended = true;
-        let sentAt = 0;
-        for (;;) {
-          const { latest } = subscriber;
-          if (latest && latest.updatedAt.getTime() > sentAt) {
-            sentAt = latest.updatedAt.getTime();
-            yield latest;
-          } else if (ended) return;
-          else {
-            await new Promise<void>((resolve) => {
-              subscriber.awaken = resolve;
-            });
-          }
-        }
-      } finally {
-        subscribers.delete(subscriber);
-        signal?.removeEventListener('abort', end);
-        events.close();
-      }
+    wake() {
+      jobs.wake();
+      sessions.wake();
+      // All active jobs are read once a second anyway, which is as often as they are told.
+    },
+    job: jobs.follow,
+    active: active.follow,
+    session: sessions.follow,
+    async close() {
+      await Promise.all([jobs.close(), sessions.close(), active.close()]);
     },
   };
+}
+
+function isSame(told: ActiveStats, now: ActiveStats): boolean {
+  return (
+    told.total === now.total &&
+    told.stats.length === now.stats.length &&
+    told.stats.every((stats, index) => {
+      const other = now.stats[index] as JobStats;
+      return stats.jobId === other.jobId && stats.updatedAt.getTime() === other.updatedAt.getTime();
+    })
+  );
 }

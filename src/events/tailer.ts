@@ -1,15 +1,21 @@
 /** Reads new events of the outbox in commit order, once per process, and publishes them on the bus. */
+import pg from 'pg';
 import type { Logger } from 'pino';
-import type { Database } from '../db.js';
-import type { JobEventPayload } from '../jobs/events.js';
 import type { EventBus } from './bus.js';
 import type { Position } from './position.js';
+import { committedEvent, eventColumns, type StoredEvent } from './stored.js';
 
 /** Poll interval when no wake-up comes: it bounds the delay of a lost one. */
 const idlePollMs = 250;
 /** Poll interval while an event waits behind an older open transaction. */
 const fencePollMs = 10;
+/** Between two reads, however often there is a wake-up: under load, many events share one read. */
+const restMs = 5;
 const batchSize = 500;
+/** A question that was lost with its connection would otherwise wait until TCP gives up, after a quarter of an hour. */
+const answerLimitMs = 5_000;
+/** How many of the events from before the start are remembered, for clients that resume here. */
+const preloaded = 5_000;
 
 export interface Tailer {
   /** Resolves once events are being read; rejects never, it goes on trying. */
@@ -21,22 +27,19 @@ export interface Tailer {
   close(): Promise<void>;
 }
 
-interface EventRow {
-  id: string;
-  xid: string;
-  project_id: string;
-  job_id: string | null;
-  job_seq: number | null;
-  payload: JobEventPayload;
-  occurred_at: Date;
-  settled: boolean;
+/** The database's oldest open transaction, as it was when the rows beside it were read. */
+interface Fence {
+  fence: string;
 }
 
 /**
  * Starts reading at the present end of the outbox. An event is published when no transaction older than its own is still
- * open, so that the order never changes afterwards. While the database is away nothing is missed, only later.
+ * open, so that the order never changes afterwards. While the database is away nothing is missed, only later. Should it
+ * come back as it was at an earlier time, `onRewound` is called: positions that were given out then mean other events.
  */
-export function startTailer({ db, bus, log }: { db: Database; bus: EventBus; log: Logger }): Tailer {
+export function startTailer(deps: { url: string; bus: EventBus; log: Logger; onRewound(): void }): Tailer {
+  const { url, bus, log, onRewound } = deps;
+  let client: pg.Client | undefined;
   let position: Position | undefined;
   let closed = false;
   let healthy = false;
@@ -48,9 +51,10 @@ export function startTailer({ db, bus, log }: { db: Database; bus: EventBus; log
   });
 
   async function pause(ms: number): Promise<void> {
-    if (!awake && ms > 0) {
+    await new Promise((resolve) => setTimeout(resolve, Math.min(ms, restMs)));
+    if (!awake && ms > restMs) {
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, ms);
+        const timer = setTimeout(resolve, ms - restMs);
         awaken = () => {
           clearTimeout(timer);
           resolve();
@@ -60,31 +64,70 @@ export function startTailer({ db, bus, log }: { db: Database; bus: EventBus; log
     awake = false;
   }
 
+  async function connected(): Promise<pg.Client> {
+    if (client) return client;
+    const fresh = new pg.Client({
+      connectionString: url,
+      connectionTimeoutMillis: 5_000,
+      query_timeout: answerLimitMs,
+      keepAlive: true,
+    });
+    const forget = () => {
+      if (client === fresh) client = undefined;
+    };
+    fresh.on('error', forget).on('end', forget);
+    client = fresh;
+    try {
+      await fresh.connect();
+    } catch (error) {
+      forget();
+      throw error;
+    }
+    return fresh;
+  }
+
+  /** Remembers the latest events from before now, as far as none was removed between them; answers where to read on. */
   async function start(): Promise<Position> {
-    const [row] = await db.$queryRaw<{ xmin: string }[]>`SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xmin`;
-    return { xid: BigInt(row?.xmin ?? 0), id: -1n };
+    const { rows } = await (await connected()).query<StoredEvent & Fence>({
+      text: `SELECT fence.xmin::text AS fence, settled.*
+               FROM (SELECT pg_snapshot_xmin(pg_current_snapshot()) AS xmin) AS fence
+               LEFT JOIN LATERAL (
+                 SELECT ${eventColumns} FROM event
+                  WHERE event.xid < fence.xmin AND (event.xid, event.id) >
+                        (SELECT events_removed_xid::text::xid8, events_removed_id FROM installation)
+                  ORDER BY event.xid DESC, event.id DESC LIMIT ${preloaded}) AS settled ON true`,
+    });
+    const end = { xid: BigInt(rows[0]?.fence as string), id: 0n };
+    const [first, ...others] = rows
+      .filter(({ id }) => id !== null)
+      .reverse()
+      .map(committedEvent);
+    bus.start(first?.position ?? end);
+    bus.publish(others, end);
+    return end;
   }
 
   /** Publishes what is settled; answers how long to wait before looking again. */
   async function readAfter(from: Position): Promise<number> {
     // Columns are qualified: `xid` and `id` alone would mean the texts that are selected, which sort otherwise.
-    const rows = await db.$queryRaw<EventRow[]>`
-      SELECT id::text, xid::text, project_id, job_id, job_seq, payload, occurred_at,
-             xid < pg_snapshot_xmin(pg_current_snapshot()) AS settled
-        FROM event WHERE (event.xid, event.id) > (${from.xid.toString()}::xid8, ${from.id}) ORDER BY event.xid, event.id LIMIT ${batchSize}`;
-    for (const row of rows) {
-      if (!row.settled) return fencePollMs;
-      position = { xid: BigInt(row.xid), id: BigInt(row.id) };
-      bus.publish({
-        position,
-        projectId: row.project_id,
-        jobId: row.job_id,
-        jobSequence: row.job_seq,
-        payload: row.payload,
-        occurredAt: row.occurred_at,
-      });
-    }
-    return rows.length === batchSize ? 0 : idlePollMs;
+    const { rows } = await (await connected()).query<StoredEvent & Fence & { settled: boolean }>({
+      name: 'events',
+      text: `SELECT fence.xmin::text AS fence, found.*
+               FROM (SELECT pg_snapshot_xmin(pg_current_snapshot()) AS xmin) AS fence
+               LEFT JOIN LATERAL (
+                 SELECT ${eventColumns}, event.xid < fence.xmin AS settled
+                   FROM event WHERE (event.xid, event.id) > ($1::xid8, $2::bigint)
+                  ORDER BY event.xid, event.id LIMIT ${batchSize}) AS found ON true`,
+      values: [from.xid.toString(), from.id.toString()],
+    });
+    const fence = { xid: BigInt(rows[0]?.fence as string), id: 0n };
+    if (fence.xid < from.xid) throw new RewoundError();
+    const settled = rows.filter((row) => row.settled).map(committedEvent);
+    const full = settled.length === batchSize;
+    position = full ? (settled.at(-1)?.position as Position) : fence;
+    bus.publish(settled, position);
+    if (full) return 0;
+    return rows.some((row) => row.settled === false) ? fencePollMs : idlePollMs;
   }
 
   async function run(): Promise<void> {
@@ -96,8 +139,16 @@ export function startTailer({ db, bus, log }: { db: Database; bus: EventBus; log
         healthy = true;
         becomeReady();
       } catch (error) {
+        if (error instanceof RewoundError) {
+          log.fatal({ err: error }, 'the database is older than before');
+          onRewound();
+          return;
+        }
         if (healthy) log.warn({ err: error }, 'reading events failed, trying again');
         healthy = false;
+        // It may be one on which nothing is answered any more.
+        client?.end().catch(() => {});
+        client = undefined;
       }
       await pause(waitMs);
     }
@@ -118,6 +169,16 @@ export function startTailer({ db, bus, log }: { db: Database; bus: EventBus; log
       awake = true;
       awaken();
       await running;
+      await client?.end().catch(() => {});
     },
   };
+}
+
+class RewoundError extends Error {
+  override readonly name = 'RewoundError';
+  constructor() {
+    super(
+      'Its transactions are numbered below those already read: it was restored, or failed over to a copy that lagged.',
+    );
+  }
 }

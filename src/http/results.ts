@@ -1,5 +1,5 @@
-/** Results and streams of results, with their errors made presentable. */
-import type { ExecutionResult, GraphQLError } from 'graphql';
+/** Results, with their errors made presentable. */
+import { type ExecutionResult, GraphQLError } from 'graphql';
 import type { Logger } from 'pino';
 import { presentError } from './errors.js';
 
@@ -18,37 +18,13 @@ export function presentResult(result: ExecutionResult, { requestId, log }: Prese
   return { ...result, errors };
 }
 
-/** The same stream, presentable. When it breaks, `broken` is its last result; or throws, if that is how its reader hears. */
-export function presentStream(
-  stream: AsyncIterable<ExecutionResult>,
-  presenter: Presenter,
-  broken: (error: GraphQLError) => ExecutionResult,
-): AsyncGenerator<ExecutionResult, void> {
-  const iterator = stream[Symbol.asyncIterator]();
-  let over = false;
-  const end = async (): Promise<IteratorResult<ExecutionResult, void>> => {
-    over = true;
-    await iterator.return?.();
-    return { done: true, value: undefined };
-  };
-  return {
-    async next() {
-      if (over) return { done: true, value: undefined };
-      try {
-        const result = await iterator.next();
-        return result.done
-          ? { done: true, value: undefined }
-          : { done: false, value: presentResult(result.value, presenter) };
-      } catch (error) {
-        over = true;
-        return { done: false, value: broken(presentError(error, presenter.requestId, presenter.log)) };
-      }
-    },
-    return: end,
-    throw: end,
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-    [Symbol.asyncDispose]: async () => void (await end()),
-  };
+/** A result whose errors are without what only HTTP has a use for. */
+export function withoutHttp(result: ExecutionResult): ExecutionResult {
+  return result.errors ? { ...result, errors: result.errors.map(shown) } : result;
+}
+
+export function shown(error: GraphQLError): GraphQLError {
+  const { http: _, ...extensions } = error.extensions;
+  const { nodes, source, positions, path } = error;
+  return new GraphQLError(error.message, { nodes, source, positions, path, extensions });
 }

@@ -1,7 +1,7 @@
 /** GraphQL over WebSocket (graphql-transport-ws), on the path of the HTTP endpoint. */
 import { randomUUID } from 'node:crypto';
 import type { Server } from 'node:http';
-import { type ExecutionArgs, type ExecutionResult, GraphQLError } from 'graphql';
+import type { ExecutionArgs, ExecutionResult, GraphQLError } from 'graphql';
 import type { Disposable, SubscribePayload } from 'graphql-ws';
 import { type Extra, useServer } from 'graphql-ws/use/ws';
 import { isAsyncIterable } from 'graphql-yoga';
@@ -10,10 +10,11 @@ import { WebSocketServer } from 'ws';
 import type { Authenticator } from '../auth/authenticate.js';
 import { credentialsFromConnectionParams, credentialsFromHeaders } from '../auth/credentials.js';
 import type { Viewer } from '../auth/viewer.js';
-import type { Context } from '../context.js';
-import { presentError, requestError } from './errors.js';
+import type { SubscriptionContext } from './cohorts.js';
+import { presentError, requestError, unauthenticated } from './errors.js';
 import { limits } from './limits.js';
-import { presentResult, presentStream } from './results.js';
+import { presentResult, shown, withoutHttp } from './results.js';
+import { type SocketSinks, socketSinks } from './socket-sink.js';
 import type { StreamKeeper } from './stream-keeper.js';
 import type { GraphqlServer, Transport } from './yoga.js';
 
@@ -23,6 +24,7 @@ const closeCodes = { forbidden: 4403, tryAgainLater: 1013, goingAway: 1001 } as 
 interface Session extends Extra, Record<PropertyKey, unknown> {
   viewer?: Viewer;
   release?: () => void;
+  sinks?: SocketSinks;
 }
 
 /** What Yoga hands out per operation. */
@@ -30,14 +32,16 @@ interface Enveloped {
   schema: ExecutionArgs['schema'];
   parse(source: string): ExecutionArgs['document'];
   validate(schema: ExecutionArgs['schema'], document: ExecutionArgs['document']): readonly GraphQLError[];
-  contextFactory(): Promise<Context>;
+  contextFactory(): Promise<SubscriptionContext>;
   execute(args: ExecutionArgs): Promise<ExecutionResult>;
   subscribe(args: ExecutionArgs): Promise<ExecutionResult | AsyncIterable<ExecutionResult>>;
 }
 
 interface Operation extends ExecutionArgs {
-  contextValue: Context;
+  contextValue: SubscriptionContext;
   rootValue: Enveloped;
+  session: Session;
+  id: string;
 }
 
 /** Serves sockets on the server until `dispose`, which closes them as going away: clients connect again and resume. */
@@ -56,34 +60,42 @@ export function serveSockets(deps: {
     const given = credentialsFromConnectionParams(params);
     const credentials = given.kind === 'none' ? credentialsFromHeaders((name) => session.request.headers[name]) : given;
     if (credentials.kind !== 'token') return false;
+    let viewer: Viewer | null;
     try {
-      const viewer = await authenticator.authenticate(credentials.token);
-      if (!viewer) return false;
-      session.viewer = viewer;
+      viewer = await authenticator.authenticate(credentials.token);
     } catch (error) {
       log.error({ err: error }, 'a socket could not be authenticated');
       session.socket.close(closeCodes.tryAgainLater, 'Try again later');
       return false;
     }
-    session.release = streams.keep(credentials.token, (reason) => {
+    if (!viewer) return false;
+    const release = streams.keep(credentials.token, viewer, (reason) => {
       const stopping = reason.name === 'AbortError';
       session.socket.close(
         stopping ? closeCodes.goingAway : closeCodes.forbidden,
         stopping ? 'Going away' : 'Forbidden',
       );
     });
+    if (!release) {
+      // Clients try again after this one; 4429, which reads better, is "Too many initialisation requests", and final to them.
+      session.socket.close(closeCodes.tryAgainLater, 'Too many connections');
+      return false;
+    }
+    session.viewer = viewer;
+    session.release = release;
     // It may have gone while the database was asked.
-    if (session.socket.readyState !== session.socket.OPEN) session.release();
+    if (session.socket.readyState !== session.socket.OPEN) release();
     return true;
   }
 
   async function prepare(
-    viewer: Viewer,
+    session: Session,
+    id: string,
     payload: SubscribePayload,
     requestId: string,
   ): Promise<Operation | GraphQLError[]> {
     const ending = new AbortController();
-    const transport: Transport = { kind: 'socket', requestId, viewer, ending };
+    const transport: Transport = { kind: 'socket', requestId, viewer: session.viewer as Viewer, ending };
     const enveloped = graphql.getEnveloped({ ...transport, params: payload }) as unknown as Enveloped;
     const document = enveloped.parse(payload.query);
     const errors = enveloped.validate(enveloped.schema, document);
@@ -95,6 +107,7 @@ export function serveSockets(deps: {
       variableValues: payload.variables,
       contextValue: await enveloped.contextFactory(),
       rootValue: enveloped,
+      ...{ session, id },
     };
   }
 
@@ -103,14 +116,16 @@ export function serveSockets(deps: {
       connectionInitWaitTimeout: limits.connectionInitMs,
       onConnect: ({ extra, connectionParams }) => admit(extra, connectionParams),
       onClose: ({ extra }) => extra.release?.(),
-      async onSubscribe({ extra, subscriptions }, _id, payload) {
+      async onSubscribe({ extra, subscriptions }, id, payload) {
         const requestId = randomUUID();
+        // Until the client answers the closing of a socket, what it still sends is heard.
+        if (extra.socket.readyState !== extra.socket.OPEN) return [presentError(unauthenticated(), requestId, log)];
         if (Object.keys(subscriptions).length > limits.operationsPerSocket) {
           const message = `At most ${limits.operationsPerSocket} operations at once are allowed on one connection.`;
           return [presentError(requestError('LIMIT_EXCEEDED', message), requestId, log)];
         }
         try {
-          return await prepare(extra.viewer as Viewer, payload, requestId);
+          return await prepare(extra, id, payload, requestId);
         } catch (error) {
           return [presentError(error, requestId, log)];
         }
@@ -120,27 +135,15 @@ export function serveSockets(deps: {
         return withoutHttp(presentResult(await rootValue.execute(args), { requestId: contextValue.requestId, log }));
       },
       async subscribe(args) {
-        const { rootValue, contextValue } = args as Operation;
-        const presenter = { requestId: contextValue.requestId, log };
+        const { rootValue, contextValue, session, id } = args as Operation;
+        session.sinks ??= socketSinks(session.socket, session.request.socket);
+        contextValue.sink = session.sinks.sink(id);
         const result = await rootValue.subscribe(args);
-        if (!isAsyncIterable(result)) return withoutHttp(presentResult(result, presenter));
-        return presentStream(result, presenter, (error) => {
-          throw error;
-        });
+        if (isAsyncIterable(result)) return result;
+        return withoutHttp(presentResult(result, { requestId: contextValue.requestId, log }));
       },
       onError: (_context, _id, _payload, errors) => errors.map((error) => shown(error).toJSON()),
     },
     sockets,
   );
-}
-
-/** Errors without what only HTTP has a use for. */
-function withoutHttp(result: ExecutionResult): ExecutionResult {
-  return result.errors ? { ...result, errors: result.errors.map(shown) } : result;
-}
-
-function shown(error: GraphQLError): GraphQLError {
-  const { http: _, ...extensions } = error.extensions;
-  const { nodes, source, positions, path } = error;
-  return new GraphQLError(error.message, { nodes, source, positions, path, extensions });
 }

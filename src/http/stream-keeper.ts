@@ -1,61 +1,129 @@
-/** Open streams and sockets: ended when their credentials are revoked, and when the server stops. */
+/** Open streams and sockets: counted per token, ended when their credentials end, and when the server stops. */
 import type { Logger } from 'pino';
+import type { Authenticator } from '../auth/authenticate.js';
+import type { Viewer } from '../auth/viewer.js';
+import { repeat } from '../repeat.js';
 import { requestError } from './errors.js';
 
-/** How often credentials are looked at again: the longest that a revoked key goes on receiving. */
+/** How often credentials are looked at without being told to: the longest that a revoked key goes on receiving. */
 const recheckMs = 3_000;
+/** A stream that was authenticated just before a revocation may be kept only after it was looked for: look again. */
+const secondLookMs = 500;
+/** A question that was lost with its connection would keep every later one waiting, until TCP gives up after a quarter of an hour. */
+const answerLimitMs = 5_000;
+/** setTimeout takes 32 bits with a sign; whatever is longer would be over at once. */
+const longestTimerMs = 2 ** 31 - 1;
 
 export type EndStream = (reason: Error) => void;
 
 export interface StreamKeeper {
-  /** Calls `end`, once, when the token no longer stands for anybody or the server stops. Answers how to forget it. */
-  keep(token: string, end: EndStream): () => void;
+  /**
+   * Counts a stream, and calls `end`, once, when its credentials are revoked or expire (the reason is UNAUTHENTICATED)
+   * or the server stops (the reason's name is AbortError). Answers how to forget it, which may be done twice; null when
+   * the token has as many as it may, and nothing is kept.
+   */
+  keep(token: string, viewer: Viewer, end: EndStream): (() => void) | null;
+  /** Look now: a key was revoked. */
+  recheck(): void;
   close(): void;
 }
 
-/** One question per distinct token and round, however many streams are open with it. */
-export function createStreamKeeper(isValid: (token: string) => Promise<boolean>, log: Logger): StreamKeeper {
-  const streams = new Map<string, Set<EndStream>>();
+/** What one token has open. */
+interface Holder {
+  ends: Set<EndStream>;
+  expiry: NodeJS.Timeout | undefined;
+}
+
+export function createStreamKeeper(deps: {
+  authenticator: Pick<Authenticator, 'findEnded'>;
+  /** Streams and sockets of one token in this process. */
+  connectionsPerKey: number;
+  log: Logger;
+}): StreamKeeper {
+  const { authenticator, connectionsPerKey, log } = deps;
+  const holders = new Map<string, Holder>();
+  let secondLook: NodeJS.Timeout | undefined;
   let closed = false;
-  let timer: NodeJS.Timeout | undefined;
 
   function endAll(token: string, reason: Error): void {
-    const ends = streams.get(token) ?? [];
-    streams.delete(token);
-    for (const end of ends) end(reason);
+    const holder = holders.get(token);
+    if (!holder) return;
+    forget(token, holder);
+    for (const end of [...holder.ends]) end(reason);
   }
 
-  async function recheck(): Promise<void> {
-    for (const token of [...streams.keys()]) {
-      // A database that does not answer says nothing about a key.
-      const valid = await isValid(token).catch((error: unknown) => {
-        log.warn({ err: error }, 'the credentials of open streams could not be checked');
-        return true;
-      });
-      if (!valid) endAll(token, requestError('UNAUTHENTICATED', 'These credentials have been revoked.'));
-    }
+  function forget(token: string, holder: Holder): void {
+    clearTimeout(holder.expiry);
+    if (holders.get(token) === holder) holders.delete(token);
   }
 
-  function schedule(): void {
-    if (!closed) timer = setTimeout(() => void recheck().finally(schedule), recheckMs);
+  function awaitExpiry(token: string, holder: Holder, expiresAtMs: number): void {
+    const remainingMs = expiresAtMs - Date.now();
+    const check = () => {
+      // Timers count otherwise than clocks do, and fire up to a millisecond early.
+      if (Date.now() < expiresAtMs) awaitExpiry(token, holder, expiresAtMs);
+      else endAll(token, ended());
+    };
+    holder.expiry = setTimeout(check, Math.min(Math.max(remainingMs, 0), longestTimerMs));
   }
-  schedule();
+
+  const rounds = repeat(
+    recheckMs,
+    async () => {
+      if (holders.size === 0) return;
+      for (const token of await inTime(authenticator.findEnded([...holders.keys()]))) endAll(token, ended());
+    },
+    // A database that does not answer says nothing about a key.
+    (error) => log.warn({ err: error }, 'the credentials of open streams could not be checked'),
+  );
 
   return {
-    keep(token, end) {
-      const ends = streams.get(token) ?? new Set();
-      streams.set(token, ends);
-      ends.add(end);
+    keep(token, viewer, end) {
+      if (closed) {
+        end(stopping());
+        return () => {};
+      }
+      const known = holders.get(token);
+      if (known && known.ends.size >= connectionsPerKey) return null;
+      const holder: Holder = known ?? { ends: new Set(), expiry: undefined };
+      if (!known) {
+        holders.set(token, holder);
+        if (viewer.kind === 'key' && viewer.expiresAt) awaitExpiry(token, holder, viewer.expiresAt.getTime());
+      }
+      holder.ends.add(end);
       return () => {
-        ends.delete(end);
-        if (ends.size === 0 && streams.get(token) === ends) streams.delete(token);
+        holder.ends.delete(end);
+        if (holder.ends.size === 0) forget(token, holder);
       };
+    },
+    recheck() {
+      rounds.now();
+      clearTimeout(secondLook);
+      secondLook = setTimeout(() => rounds.now(), secondLookMs);
     },
     close() {
       closed = true;
-      clearTimeout(timer);
-      const reason = Object.assign(new Error('The server stops.'), { name: 'AbortError' });
-      for (const token of [...streams.keys()]) endAll(token, reason);
+      clearTimeout(secondLook);
+      void rounds.close();
+      for (const token of [...holders.keys()]) endAll(token, stopping());
     },
   };
+}
+
+/** Rejects when there is no answer within the limit. */
+async function inTime<Answer>(asked: Promise<Answer>): Promise<Answer> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new Error(`The database did not answer within ${answerLimitMs} ms.`)),
+      answerLimitMs,
+    );
+  });
+  return Promise.race([asked, late]).finally(() => clearTimeout(timer));
+}
+
+const ended = () => requestError('UNAUTHENTICATED', 'These credentials were revoked or have expired. Use others.');
+
+function stopping(): Error {
+  return Object.assign(new Error('The server stops.'), { name: 'AbortError' });
 }

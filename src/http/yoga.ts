@@ -1,5 +1,5 @@
 /** GraphQL over HTTP and server-sent events; the WebSocket side borrows its plugins. */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ExecutionResult } from 'graphql';
 import { createYoga, isAsyncIterable, type Plugin } from 'graphql-yoga';
 import type { Logger } from 'pino';
@@ -10,17 +10,18 @@ import type { Viewer } from '../auth/viewer.js';
 import type { Context } from '../context.js';
 import type { Database } from '../db.js';
 import type { Services } from '../services/services.js';
+import type { Cohorts, SubscriptionArgs } from './cohorts.js';
 import { requestError, unauthenticated } from './errors.js';
 import { limits, useLimits } from './limits.js';
-import { presentResult, presentStream } from './results.js';
+import { presentResult } from './results.js';
 import type { StreamKeeper } from './stream-keeper.js';
 
 /** What a transport knows of an operation. */
 export type Transport =
-  | { kind: 'http'; requestId: string; req: IncomingMessage }
+  | { kind: 'http'; requestId: string; req: IncomingMessage; response: ServerResponse }
   | { kind: 'socket'; requestId: string; viewer: Viewer; ending: AbortController };
 
-type HttpContext = Context & { token?: string };
+type HttpContext = Context & { token?: string; response?: ServerResponse };
 
 export type GraphqlServer = ReturnType<typeof createGraphqlServer>;
 
@@ -29,9 +30,10 @@ export function createGraphqlServer(deps: {
   database: Database;
   authenticator: Authenticator;
   streams: StreamKeeper;
+  cohorts: Cohorts;
   log: Logger;
 }) {
-  const { services, database, authenticator, streams, log } = deps;
+  const { services, database, authenticator, streams, cohorts, log } = deps;
 
   async function contextOf(transport: Transport): Promise<HttpContext> {
     const { requestId } = transport;
@@ -44,37 +46,42 @@ export function createGraphqlServer(deps: {
     if (credentials.kind === 'malformed') throw requestError('UNAUTHENTICATED', credentials.message, 401);
     const viewer = await authenticator.authenticate(credentials.token);
     if (!viewer) throw unauthenticated();
-    return { ...shared, viewer, ending, token: credentials.token };
+    return { ...shared, viewer, ending, token: credentials.token, response: transport.response };
   }
 
   /** Server-sent streams end when their credentials do; a socket is closed as a whole. */
   const useStreamKeeper: Plugin<HttpContext> = {
-    onSubscribe({ args }) {
-      const { token, ending } = args.contextValue as HttpContext;
-      if (!token) return;
-      const release = streams.keep(token, (reason) => ending.abort(reason));
-      return {
-        onSubscribeResult: ({ result }) => (isAsyncIterable(result) ? { onEnd: release } : void release()),
-        onSubscribeError: release,
-      };
+    onSubscribe({ args, setResultAndStopExecution }) {
+      const { token, viewer, ending, response } = args.contextValue as HttpContext;
+      if (!token || !viewer || !response) return;
+      const release = streams.keep(token, viewer, (reason) => ending.abort(reason));
+      if (!release) {
+        const message = 'These credentials have as many connections open as they may. Close some, or try again later.';
+        setResultAndStopExecution({ errors: [requestError('LIMIT_EXCEEDED', message, 429)] });
+        return;
+      }
+      // The response ends however the stream does: completed, failed before its first event, or left by its client.
+      if (response.closed) release();
+      else response.once('close', release);
     },
+  };
+
+  const useCohorts: Plugin = {
+    onSubscribe: ({ setSubscribeFn }) => setSubscribeFn((args) => cohorts.subscribe(args as SubscriptionArgs)),
   };
 
   const usePresentation: Plugin<object, Transport> = {
     onResultProcess({ result, setResult, serverContext }) {
       const presenter = { requestId: serverContext.requestId, log };
-      if (Array.isArray(result)) return;
-      if (isAsyncIterable(result)) {
-        const stream = result as AsyncIterable<ExecutionResult>;
-        setResult(presentStream(stream, presenter, (error) => ({ errors: [error] })));
-      } else setResult(presentResult(result as ExecutionResult, presenter));
+      if (Array.isArray(result) || isAsyncIterable(result)) return;
+      setResult(presentResult(result as ExecutionResult, presenter));
     },
   };
 
   return createYoga<Transport, HttpContext>({
     schema,
     context: contextOf,
-    plugins: [useLimits(), useStreamKeeper, usePresentation],
+    plugins: [useLimits(), useStreamKeeper, useCohorts, usePresentation],
     // Presented at the edges of both transports, with the request id: masking here would lose it.
     maskedErrors: false,
     maxRequestBodySize: limits.bodyBytes,

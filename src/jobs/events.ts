@@ -24,9 +24,31 @@ export type JobEventPayload =
   /** Files were to be made again after the job had ended, and could not be. `runId`: of the workflow, which tells it once. */
   | { type: 'JobFilesFailed'; version: number; reason: JobReason; message: string; runId: string };
 
-/** One item of a job's event stream. `cursor` is opaque and resumes any stream after this item. */
-export type JobStreamItem =
-  | { kind: 'snapshot'; jobId: string; cursor: string; sequence: number; occurredAt: Date }
-  | { kind: 'event'; jobId: string; cursor: string; sequence: number; occurredAt: Date; payload: JobEventPayload }
+export type JobEventType = JobEventPayload['type'];
+
+/** What each of them tells, in words. */
+export const jobEventTypes = {
+  JobStateChanged: 'A job entered another state.',
+  JobPartStarted: 'The first media of a part was captured.',
+  JobPartEnded: 'A part was closed.',
+  JobBegun: 'A job was told to begin.',
+  JobWarningRaised: 'Something is wrong with a recording, which goes on.',
+  JobWarningCleared: 'What was wrong with a recording is so no longer.',
+  JobFileAdded: 'A file of a job can be downloaded.',
+  JobFilesFailed: 'The files of an ended job were to be made again, and could not be.',
+} as const satisfies Record<JobEventType, string>;
+
+/** What a stream is about. */
+export type StreamSubject =
+  | { of: 'job'; jobId: string }
+  | { of: 'room'; roomId: string }
+  | { of: 'project'; projectId: string };
+
+/** One item of a stream of events. `cursor` is opaque: any stream goes on behind this item with it. */
+export type StreamItem = { cursor: string; occurredAt: Date } & (
+  | { kind: 'event'; sequence: number; jobId: string; payload: JobEventPayload }
+  /** The state when the stream begins. `sequence`: of the job's latest event; 0 where it is not of one job. */
+  | { kind: 'snapshot'; sequence: number; subject: StreamSubject }
   /** The subscriber was too slow: `dropped` events were not sent. Subscribe again with the cursor. */
-  | { kind: 'lagged'; jobId: string; cursor: string; sequence: number; occurredAt: Date; dropped: number };
+  | { kind: 'lagged'; sequence: number; subject: StreamSubject; dropped: number }
+);

@@ -1,12 +1,14 @@
 /** Jobs of every kind: finding, stopping and canceling them. */
 import type { Viewer } from '../auth/viewer.js';
+import { batched } from '../batched.js';
 import type { Config } from '../config.js';
 import type { Database } from '../db.js';
-import type { Job } from '../generated/prisma/client.js';
+import type { Job, Prisma } from '../generated/prisma/client.js';
 import { isGranted, isTerminal, type JobRequest, type JobState } from '../jobs/states.js';
 import type { Engine, EngineAnswer } from '../temporal/client.js';
 import { InvalidStateError, NotFoundError, UnavailableError } from './errors.js';
 import { resumingInput } from './job-input.js';
+import { createdWithin, idsWithin, type JobFilter, jobIdsOfPage, type PageQuery, withoutCursor } from './job-pages.js';
 import { checkRequestId, earlierResult, keepResult, named } from './requests.js';
 import { visibleJobs } from './visibility.js';
 
@@ -14,6 +16,12 @@ export interface JobAnswer {
   jobId: string;
   /** Number of the job's event that the request caused. */
   sequence: number;
+}
+
+export interface JobsFilter extends JobFilter {
+  /** Null is no room at all, and no session: the id that was given cannot be one. */
+  roomId?: string | null | undefined;
+  sessionId?: string | null | undefined;
 }
 
 const refusals: Record<JobRequest, string> = {
@@ -26,6 +34,8 @@ const refusals: Record<JobRequest, string> = {
 
 /** The row grants these in the end, so that the workflow can be asked whatever state was read before. */
 const grantedByRow: readonly JobRequest[] = ['begin', 'pause', 'resume'];
+
+export type Jobs = ReturnType<typeof createJobs>;
 
 export function createJobs({ db, engine, config }: { db: Database; engine: Engine; config: Config }) {
   const refusal = (request: JobRequest, state: string) =>
@@ -74,6 +84,16 @@ export function createJobs({ db, engine, config }: { db: Database; engine: Engin
     );
   }
 
+  const where = (filter: JobsFilter, viewer: Viewer, id = idsWithin(filter)): Prisma.JobWhereInput => ({
+    ...visibleJobs(viewer),
+    AND: { id },
+    createdAt: createdWithin(filter),
+    ...(filter.states ? { state: { in: [...new Set(filter.states)] } } : {}),
+    ...(filter.kinds ? { kind: { in: [...new Set(filter.kinds)] } } : {}),
+    ...(filter.roomId === undefined ? {} : { roomId: { in: filter.roomId ? [filter.roomId] : [] } }),
+    ...(filter.sessionId === undefined ? {} : { sessionId: { in: filter.sessionId ? [filter.sessionId] : [] } }),
+  });
+
   return {
     /** Asks something of a job. Throws ValidationError, NotFoundError, InvalidStateError, ConflictError, UnavailableError. */
     request,
@@ -81,14 +101,31 @@ export function createJobs({ db, engine, config }: { db: Database; engine: Engin
     find: (query: object, id: string, viewer: Viewer): Promise<Job | null> =>
       db.job.findFirst({ ...query, where: { ...visibleJobs(viewer), AND: { id } } }),
 
-    /** 1 for the job that is placed next; null when the job does not wait for a machine. */
-    async queuePosition(jobId: string): Promise<number | null> {
-      const [row] = await db.$queryRaw<{ position: bigint | null }[]>`
-        SELECT (SELECT count(*) FROM placement earlier
-                 WHERE earlier.machine_id IS NULL AND (earlier.requested_at, earlier.job_id) <= (own.requested_at, own.job_id)) AS position
-          FROM placement own WHERE own.job_id = ${jobId}::uuid AND own.machine_id IS NULL`;
-      return row?.position == null ? null : Number(row.position);
+    /** Newest first. */
+    async list(page: PageQuery, filter: JobsFilter, viewer: Viewer): Promise<Job[]> {
+      const { query, ids } = withoutCursor(page, filter);
+      // A room's or a session's jobs are few, and a token's are one.
+      const areFew = viewer.kind === 'job' || filter.roomId !== undefined || filter.sessionId !== undefined;
+      const isWhole = !filter.states && !filter.kinds;
+      const found = areFew || isWhole ? null : await jobIdsOfPage(db, viewer, filter, { ids, take: query.take });
+      return db.job.findMany({
+        ...query,
+        where: found ? { id: { in: found } } : where(filter, viewer, ids),
+        orderBy: { id: 'desc' },
+      });
     },
+
+    count: (filter: JobsFilter, viewer: Viewer): Promise<number> => db.job.count({ where: where(filter, viewer) }),
+
+    /** 1 for the job that is placed next; null when the job does not wait for a machine. Asked of many jobs at once, one query. */
+    queuePosition: batched(async (jobIds): Promise<ReadonlyMap<string, number>> => {
+      const rows = await db.$queryRaw<{ job_id: string; position: bigint }[]>`
+        SELECT job_id, position
+          FROM (SELECT job_id, row_number() OVER (ORDER BY requested_at, job_id) AS position
+                  FROM placement WHERE machine_id IS NULL) AS queue
+         WHERE job_id = ANY(${jobIds}::uuid[])`;
+      return new Map(rows.map(({ job_id, position }) => [job_id, Number(position)]));
+    }),
   };
 }
 

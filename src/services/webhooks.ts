@@ -5,6 +5,7 @@ import { eventsChannel, type Wake } from '../events/outbox.js';
 import type { Prisma, WebhookDelivery, WebhookState } from '../generated/prisma/client.js';
 import type { WebhookSecrets } from '../webhooks/secrets.js';
 import { NotFoundError } from './errors.js';
+import { type PageQuery, withoutCursor } from './job-pages.js';
 import { checkRequestId, isFirst, named } from './requests.js';
 
 const noSuchDelivery = 'There is no such delivery.';
@@ -78,8 +79,15 @@ export function createWebhooks({ db, wake, secrets }: { db: Database; wake: Wake
     find: (query: object, id: string, viewer: Viewer): Promise<WebhookDelivery | null> =>
       db.webhookDelivery.findFirst({ ...query, where: { ...visible(viewer), id } }),
 
-    list: (query: object, filter: DeliveryFilter, viewer: Viewer): Promise<WebhookDelivery[]> =>
-      db.webhookDelivery.findMany({ ...query, where: where(filter, viewer) }),
+    /** Newest first. */
+    list(page: PageQuery, filter: DeliveryFilter, viewer: Viewer): Promise<WebhookDelivery[]> {
+      const { query, ids } = withoutCursor(page, {});
+      return db.webhookDelivery.findMany({
+        ...query,
+        where: { AND: [where(filter, viewer), { id: ids }] },
+        orderBy: { id: 'desc' },
+      });
+    },
 
     count: (filter: DeliveryFilter, viewer: Viewer): Promise<number> =>
       db.webhookDelivery.count({ where: where(filter, viewer) }),

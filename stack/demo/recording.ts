@@ -5,7 +5,7 @@ import { rename, rm } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { WebSocket } from 'ws';
 import { createTapedeck, type Tapedeck } from '../../examples/client/client.js';
-import { follow } from '../../examples/client/follow.js';
+import { enteredBy, followJob } from '../../examples/client/job.js';
 import { Archive, JobStats, StartArchive } from '../../examples/client/operations.js';
 import type { DemoOptions } from './options.js';
 import type { Progress } from './progress.js';
@@ -54,13 +54,14 @@ export async function record(
 }
 
 async function showStates(tapedeck: Tapedeck, jobId: string, progress: Progress): Promise<void> {
-  for await (const event of follow(tapedeck, jobId)) {
-    progress.state(event.__typename === 'JobStateChanged' ? event.state : event.job.state);
+  for await (const event of followJob(tapedeck, jobId)) {
+    const state = enteredBy(event);
+    if (state) progress.state(state);
   }
 }
 
 async function showStats(tapedeck: Tapedeck, jobId: string, progress: Progress): Promise<void> {
-  for await (const { jobStats } of tapedeck.subscribe(JobStats, { jobId })) progress.stats(jobStats);
+  for await (const stats of tapedeck.latest(JobStats, { jobId })) progress.stats(stats);
 }
 
 /** Under another name until it is whole and its hash is right. */

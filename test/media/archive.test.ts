@@ -23,7 +23,7 @@ describe('an archive of a live page', () => {
     const archive = await kit.start({ width: 1280, height: 720, maxDuration: 8, name: 'Live: a/b' });
     const stats: { position: number; progress: number }[] = [];
     const watching = (async () => {
-      for await (const { jobStats } of kit.tapedeck.subscribe(JobStats, { jobId: archive.id })) stats.push(jobStats);
+      for await (const latest of kit.tapedeck.latest(JobStats, { jobId: archive.id })) stats.push(latest);
     })();
     const events = await archive.events();
     await watching;

@@ -2,25 +2,30 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { createDatabase, type Database } from '../../src/db.js';
 import { jobTopic } from '../../src/events/bus.js';
+import { createEventSources, type EventSources } from '../../src/events/event-sources.js';
 import { type Feed, startFeed } from '../../src/events/feed.js';
-import { followJob } from '../../src/events/job-stream.js';
-import { appendJobEvent, createWake, eventsChannel } from '../../src/events/outbox.js';
+import { appendJobEvent } from '../../src/events/outbox.js';
+import { formatCursor, parseCursor } from '../../src/events/position.js';
 import { installationEpoch } from '../../src/installation.js';
-import type { JobStreamItem } from '../../src/jobs/events.js';
+import type { StreamItem } from '../../src/jobs/events.js';
+import { follow } from '../testkit/follower.js';
+import { happen } from '../testkit/happen.js';
 import { createJobRow, createProject } from '../testkit/jobs.js';
 
-describe('the stream of a job', () => {
+describe('a stream of events', () => {
   const url = inject('stack').databaseUrl;
   let db: Database;
   let feed: Feed;
   let epoch: string;
+  let sources: EventSources;
   let projectId: string;
 
   beforeAll(async () => {
     db = createDatabase(url, 20);
-    feed = startFeed({ url, db, log: pino({ level: 'silent' }) });
+    feed = startFeed({ url, db, log: pino({ level: 'silent' }), onRewound: () => {} });
     await feed.ready;
     epoch = await installationEpoch(db);
+    sources = createEventSources({ db, epoch });
     projectId = await createProject(db);
   });
   afterAll(async () => {
@@ -28,75 +33,70 @@ describe('the stream of a job', () => {
     await db.$disconnect();
   });
 
-  const follow = (jobId: string, after: string | null = null, signal?: AbortSignal) =>
-    followJob({ db, bus: feed.bus, epoch }, jobId, after, signal);
-
-  /** Writes one more event of the job, as any change would. */
-  async function happen(jobId: string): Promise<void> {
-    await db.$transaction(async (transaction) => {
-      const job = await transaction.job.update({ where: { id: jobId }, data: { eventSequence: { increment: 1 } } });
-      await appendJobEvent(transaction, job, {
-        type: 'JobFileAdded',
-        fileId: jobId,
-        name: `n${job.eventSequence}`,
-        kind: 'LOG',
-      });
-    });
-    createWake(db)(eventsChannel);
-  }
-
-  async function take(stream: AsyncIterator<JobStreamItem>, count: number): Promise<JobStreamItem[]> {
-    const items: JobStreamItem[] = [];
-    while (items.length < count) {
-      const { value, done } = await stream.next();
-      if (done) break;
-      items.push(value);
-    }
-    return items;
-  }
+  const followJob = (jobId: string, after: string | null = null) => follow(feed, sources.job(jobId, after));
+  const sequences = (items: StreamItem[]) => items.map(({ kind, sequence }) => `${kind} ${sequence}`);
+  const events = (from: number, to: number) =>
+    Array.from({ length: to - from + 1 }, (_, index) => `event ${from + index}`);
 
   test('begins with the present state, then tells every change once and in order, even if many write at the same time', async () => {
     const jobId = await createJobRow(db, projectId);
     const others = await Promise.all(Array.from({ length: 5 }, () => createJobRow(db, projectId)));
-    const stream = follow(jobId);
-    const [snapshot] = await take(stream, 1);
-    expect(snapshot).toMatchObject({ kind: 'snapshot', sequence: 1, jobId });
-    const reading = take(stream, 40);
+    const follower = followJob(jobId);
+    expect((await follower.first(1))[0]).toMatchObject({
+      kind: 'snapshot',
+      sequence: 1,
+      subject: { of: 'job', jobId },
+    });
     await Promise.all(
-      Array.from({ length: 40 }, (_, index) => Promise.all([happen(jobId), happen(others[index % 5] as string)])),
+      Array.from({ length: 40 }, (_, index) =>
+        Promise.all([happen(db, jobId), happen(db, others[index % 5] as string)]),
+      ),
     );
-    const events = await reading;
-    expect(events.map((event) => event.sequence)).toEqual(Array.from({ length: 40 }, (_, index) => index + 2));
-    await stream.return();
+    expect(sequences(await follower.first(41))).toEqual(['snapshot 1', ...events(2, 41)]);
+    follower.leave();
   });
 
   test('goes on after any cursor without loss or repeat, even if events are written meanwhile', async () => {
     const jobId = await createJobRow(db, projectId);
-    for (let index = 0; index < 10; index++) await happen(jobId);
-    const first = follow(jobId, null);
-    const [snapshot] = await take(first, 1);
-    await first.return();
-    for (let index = 0; index < 5; index++) await happen(jobId);
-    const resumed = follow(jobId, (snapshot as JobStreamItem).cursor);
-    const reading = take(resumed, 10);
-    await Promise.all(Array.from({ length: 5 }, () => happen(jobId)));
-    const items = await reading;
-    expect(items.map(({ kind, sequence }) => `${kind} ${sequence}`)).toEqual(
-      Array.from({ length: 10 }, (_, index) => `event ${index + 12}`),
-    );
-    await resumed.return();
+    for (let index = 0; index < 10; index++) await happen(db, jobId);
+    const first = followJob(jobId);
+    const [snapshot] = await first.first(1);
+    first.leave();
+    for (let index = 0; index < 5; index++) await happen(db, jobId);
+    const resumed = followJob(jobId, (snapshot as StreamItem).cursor);
+    await Promise.all(Array.from({ length: 5 }, () => happen(db, jobId)));
+    expect(sequences(await resumed.first(10))).toEqual(events(12, 21));
+    resumed.leave();
+  });
+
+  test('goes on from the table where more was missed than is remembered', async () => {
+    const jobId = await createJobRow(db, projectId);
+    const cursor = (await followJob(jobId).first(1))[0]?.cursor as string;
+    // Statements of 1,000 each, for speed; three pages of the table.
+    await db.$executeRaw`
+      WITH job AS (UPDATE job SET event_sequence = event_sequence + 1200 WHERE id = ${jobId}::uuid RETURNING id, project_id)
+      INSERT INTO event (project_id, job_id, job_seq, type, payload)
+      SELECT job.project_id, job.id, 1 + number, 'JobFileAdded', '{"type":"JobFileAdded","name":"n","kind":"LOG","fileId":"x"}'
+        FROM job, generate_series(1, 1200) AS number`;
+    const late = startFeed({ url, db, log: pino({ level: 'silent' }), onRewound: () => {} });
+    await late.ready;
+    // Nothing that is older than the last event is remembered here.
+    late.bus.start({ xid: 2n ** 62n, id: 0n });
+    const follower = follow(late, sources.job(jobId, cursor));
+    expect(sequences(await follower.first(1_200))).toEqual(events(2, 1_201));
+    follower.leave();
+    await late.close();
   });
 
   test('an event is held back until every older transaction has ended, so that order never changes afterwards', async () => {
     const early = await createJobRow(db, projectId);
     const late = await createJobRow(db, projectId);
     const order: string[] = [];
-    const queues = [early, late].map((jobId) => feed.bus.subscribe(jobTopic(jobId)));
-    const reading = queues.map(async (queue) => {
-      for (let event = await queue.next(); event && !('dropped' in event); event = await queue.next()) {
-        if (event.jobSequence === 2) order.push(event.jobId as string);
-      }
-    });
+    const unsubscribe = [early, late].map((jobId) =>
+      feed.bus.subscribe(jobTopic(jobId), (told) => {
+        for (const event of told) if (event.jobSequence === 2) order.push(event.jobId);
+      }),
+    );
     let release: () => void = () => {};
     const held = new Promise<void>((resolve) => {
       release = resolve;
@@ -112,67 +112,109 @@ describe('the stream of a job', () => {
       await held;
     });
     await written;
-    await happen(late);
+    await happen(db, late);
     // While something waits the tailer looks every 10 ms: several looks must all have held the later event back.
     await new Promise((resolve) => setTimeout(resolve, 60));
     expect(order).toEqual([]);
     release();
     await slow;
     await expect.poll(() => order).toEqual([early, late]);
-    for (const queue of queues) queue.close();
-    await Promise.all(reading);
+    for (const stop of unsubscribe) stop();
   });
 
-  test('a cursor of another database is answered with a snapshot, something that is no cursor with a typed error', async () => {
+  test("keeps a job's own order in that of commits, even if an older transaction had to wait for a younger one", async () => {
+    const project = await createProject(db);
+    const jobId = await createJobRow(db, project);
+    const open = (after: string | null) =>
+      follow(
+        feed,
+        sources.project(project, after, () => true),
+      );
+    const follower = open(null);
+    const [snapshot] = await follower.first(1);
+    expect(snapshot).toMatchObject({ kind: 'snapshot', sequence: 0, subject: { of: 'project', projectId: project } });
+    await db.$transaction(async (older) => {
+      // Numbered now, while the job is still another's to write of.
+      await older.$queryRaw`SELECT pg_current_xact_id()::text`;
+      await happen(db, jobId);
+      const job = await older.job.update({ where: { id: jobId }, data: { eventSequence: { increment: 1 } } });
+      await appendJobEvent(older, job, { type: 'JobFileAdded', fileId: jobId, name: 'older', kind: 'LOG' });
+    });
+    await happen(db, jobId);
+    await expect.poll(() => follower.items.at(-1)?.sequence).toBe(4);
+    follower.leave();
+    // What another's open transaction kept from being settled before the snapshot may be told after it.
+    const told = follower.items.filter(({ sequence }) => sequence > 1);
+    expect(sequences(told)).toEqual(events(2, 4));
+    for (const { cursor, sequence } of told.slice(0, -1)) {
+      const resumed = open(cursor);
+      expect(sequences(await resumed.first(4 - sequence))).toEqual(events(sequence + 1, 4));
+      resumed.leave();
+    }
+  });
+
+  test('answers with a snapshot what cannot be gone on from: a cursor of another database, or beyond all transactions, or of what was removed', async () => {
     const jobId = await createJobRow(db, projectId);
+    const { cursor } = (await followJob(jobId).first(1))[0] as StreamItem;
+    const position = parseCursor(epoch, cursor);
+    if (position === null || position === 'foreign') throw new Error('The cursor is none.');
     const foreign = Buffer.from('00000000-0000-4000-8000-000000000000:5:5').toString('base64url');
-    const stream = follow(jobId, foreign);
-    expect((await take(stream, 1))[0]).toMatchObject({ kind: 'snapshot', sequence: 1 });
-    await stream.return();
-    await expect(follow(jobId, 'nonsense').next()).rejects.toMatchObject({ code: 'VALIDATION_FAILED' });
+    const future = formatCursor(epoch, { xid: position.xid + 1_000_000n, id: 1n });
+    const removed = formatCursor(epoch, { xid: 0n, id: 0n });
+    await db.installation.updateMany({ data: { eventsRemovedXid: 1n, eventsRemovedId: 1n } });
+    for (const after of [foreign, future, removed]) {
+      const other = await createJobRow(db, projectId);
+      const follower = followJob(other, after);
+      expect(sequences(await follower.first(1))).toEqual(['snapshot 1']);
+      await happen(db, other);
+      expect(sequences(await follower.first(2))).toEqual(['snapshot 1', 'event 2']);
+      follower.leave();
+    }
+    expect(() => sources.job(jobId, 'nonsense')).toThrow(expect.objectContaining({ code: 'VALIDATION_FAILED' }));
   });
 
-  test('a subscriber that does not read is told how many events it missed, and resumes from its last cursor', async () => {
+  test('a follower that does not read is told how many events it missed, and resumes from its last cursor', async () => {
     const jobId = await createJobRow(db, projectId);
-    const stream = follow(jobId);
-    const [snapshot] = await take(stream, 1);
-    const pending = stream.next();
-    await happen(jobId);
-    const first = (await pending).value as JobStreamItem;
-    expect(first.sequence).toBe(2);
-    // More than the 1,000 that a subscriber may leave unread, in one statement each for speed.
+    const follower = followJob(jobId);
+    follower.pause();
+    await follower.first(1);
+    const published = new Promise<void>((resolve) => {
+      const unsubscribe = feed.bus.subscribe(jobTopic(jobId), (told) => {
+        if (told.at(-1)?.jobSequence !== 1_203) return;
+        unsubscribe();
+        resolve();
+      });
+    });
+    await happen(db, jobId);
+    // More than the 1,000 that may lie unread, in one statement for speed.
     await db.$executeRaw`
       WITH job AS (UPDATE job SET event_sequence = event_sequence + 1200 WHERE id = ${jobId}::uuid RETURNING id, project_id)
       INSERT INTO event (project_id, job_id, job_seq, type, payload)
       SELECT job.project_id, job.id, 2 + number, 'JobFileAdded', '{"type":"JobFileAdded","name":"n","kind":"LOG","fileId":"x"}'
         FROM job, generate_series(1, 1200) AS number`;
-    const witness = feed.bus.subscribe(jobTopic(jobId));
-    await happen(jobId);
-    for (let event = await witness.next(); event && 'jobSequence' in event && event.jobSequence !== 1203; )
-      event = await witness.next();
-    witness.close();
-    const items = await take(stream, 2_000);
-    const last = items.at(-1) as JobStreamItem;
-    expect(last).toMatchObject({ kind: 'lagged' });
-    expect(items.length - 1 + (last.kind === 'lagged' ? last.dropped : 0)).toBe(1201);
-    const resumed = follow(jobId, last.cursor);
-    const rest = await take(resumed, 1203 - last.sequence);
-    expect(rest[0]?.sequence).toBe(last.sequence + 1);
-    expect(rest.at(-1)?.sequence).toBe(1203);
-    await resumed.return();
-    expect(snapshot?.sequence).toBe(1);
+    await happen(db, jobId);
+    await published;
+    follower.resume();
+    expect(await follower.ended).toBeUndefined();
+    const last = follower.items.at(-1) as StreamItem;
+    expect(last).toMatchObject({ kind: 'lagged', subject: { of: 'job', jobId } });
+    expect(follower.items.length - 2 + (last.kind === 'lagged' ? last.dropped : 0)).toBe(1_202);
+    const resumed = followJob(jobId, last.cursor);
+    const rest = await resumed.first(1_203 - last.sequence);
+    expect(sequences(rest)).toEqual(events(last.sequence + 1, 1_203));
+    resumed.leave();
   });
 
   test('a lost database connection delays events but loses none', async () => {
     const jobId = await createJobRow(db, projectId);
-    const stream = follow(jobId);
-    await take(stream, 1);
-    const reading = take(stream, 6);
-    for (let index = 0; index < 3; index++) await happen(jobId);
+    const follower = followJob(jobId);
+    await follower.first(1);
+    for (let index = 0; index < 3; index++) await happen(db, jobId);
+    // Those that listen, and those that read events.
     await db.$queryRaw`SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-      WHERE pid <> pg_backend_pid() AND query LIKE 'LISTEN%' AND datname = current_database()`;
-    for (let index = 0; index < 3; index++) await happen(jobId);
-    expect((await reading).map((event) => event.sequence)).toEqual([2, 3, 4, 5, 6, 7]);
-    await stream.return();
+      WHERE pid <> pg_backend_pid() AND (query LIKE 'LISTEN%' OR query LIKE '%fence.xmin%') AND datname = current_database()`;
+    for (let index = 0; index < 3; index++) await happen(db, jobId);
+    expect(sequences(await follower.first(7))).toEqual(['snapshot 1', ...events(2, 7)]);
+    follower.leave();
   });
 });

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { createTapedeck, TapedeckError } from '../../examples/client/client.js';
-import { follow } from '../../examples/client/follow.js';
+import { createTapedeck } from '../../examples/client/client.js';
+import { TapedeckError } from '../../examples/client/errors.js';
+import { followJob } from '../../examples/client/job.js';
 import { JobEvents } from '../../examples/client/operations.js';
 import { encodeId } from '../../schema/ids.js';
 import { createDatabase, type Database } from '../../src/db.js';
@@ -99,12 +100,11 @@ describe('jobEvents', () => {
     }
     const tapedeck = createTapedeck({ url, apiKey: key, webSocket: Breakable });
     const seen: number[] = [];
-    const events = tapedeck.subscribe(JobEvents, { jobId: id }, ({ jobEvents }) => ({ after: jobEvents.cursor }));
+    const events = tapedeck.follow(JobEvents, { jobId: id });
     const breaks = 3;
     let snapshots = 0;
     while ((seen.at(-1) ?? 0) < 2 + 10 * breaks) {
-      const { value } = await events.next();
-      const event = value.jobEvents as { sequence: number; __typename: string };
+      const event = (await events.next()).value as { sequence: number; __typename: string };
       if (event.__typename === 'JobSnapshot') {
         snapshots++;
         await happen(db, jobId);
@@ -117,7 +117,7 @@ describe('jobEvents', () => {
         for (let index = 0; index < 5; index++) await happen(db, jobId);
       }
     }
-    await events.return?.();
+    await events.return();
     await tapedeck.close();
     expect(snapshots).toBe(1);
     expect(sockets).toHaveLength(1 + breaks);
@@ -185,8 +185,8 @@ describe('jobEvents', () => {
   test('the typed client says why, and does not try again, when its key is not good', async () => {
     const tapedeck = createTapedeck({ url, apiKey: 'nonsense', webSocket: WebSocket });
     const { id } = await newJob();
-    await expect(follow(tapedeck, id).next()).rejects.toThrow(TapedeckError);
-    await expect(follow(tapedeck, id).next()).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+    await expect(followJob(tapedeck, id).next()).rejects.toThrow(TapedeckError);
+    await expect(followJob(tapedeck, id).next()).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
     await tapedeck.close();
   });
 });

@@ -16,7 +16,7 @@ import { createKeys } from '../../src/services/keys.js';
 
 const db = createDatabase(inject('stack').databaseUrl);
 const keys = createKeys({ db });
-const { authenticate } = createAuthenticator(db);
+const { authenticate, findEnded } = createAuthenticator(db);
 afterAll(() => db.$disconnect());
 
 /** Somebody with a key of a project of their own. */
@@ -64,6 +64,39 @@ describe('an API key', () => {
     expect((await keys.revoke(id, viewer)).revokedAt).toEqual(revokedAt);
   });
 
+  test('that expires is good until its moment, and says when that is', async () => {
+    const expiresAt = new Date(Date.now() + 1_000);
+    const { id, key } = await keys.create({ name: 'one', scopes: ['jobs:read'], expiresAt }, await owner());
+    expect((await db.apiKey.findUniqueOrThrow({ where: { id } })).expiresAt).toEqual(expiresAt);
+    expect(await authenticate(key)).toMatchObject({ keyId: id, expiresAt });
+    while (Date.now() < expiresAt.getTime()) await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(await authenticate(key)).toBeNull();
+  });
+
+  test('is found among others when it ended, however it did', async () => {
+    const viewer = await owner();
+    const make = async (expiresAt?: Date) => keys.create({ name: 'one', scopes: ['jobs:read'], expiresAt }, viewer);
+    const [lasting, later, revoked, expired] = [
+      await make(),
+      await make(new Date(Date.now() + 60_000)),
+      await make(),
+      await make(new Date(Date.now() + 60_000)),
+    ];
+    await keys.revoke(revoked.id, viewer);
+    await db.apiKey.update({ where: { id: expired.id }, data: { expiresAt: new Date() } });
+    const job = await jobOf(viewer.projectId);
+    const ended = [
+      revoked.key,
+      expired.key,
+      `${lasting.key.slice(0, 20)}${later.key.slice(20)}`,
+      createApiKeyToken().token,
+      createJobToken(uuid()).token,
+      'nonsense',
+    ];
+    expect(await findEnded([lasting.key, ...ended, later.key, job])).toEqual(ended);
+    expect(await findEnded([])).toEqual([]);
+  });
+
   test('is out of reach of other projects and of job tokens', async () => {
     const viewer = await owner();
     const { id, key } = await keys.create({ name: 'one', scopes: ['jobs:read'] }, viewer);
@@ -73,6 +106,12 @@ describe('an API key', () => {
     await expect(keys.revoke('not an id', viewer)).rejects.toThrow(NotFoundError);
     await expect(keys.create({ name: 'two', scopes: ['jobs:read'] }, job)).rejects.toThrow(ValidationError);
     expect(await authenticate(key)).not.toBeNull();
+  });
+
+  test('may be made for ten years', async () => {
+    const expiresAt = new Date();
+    expiresAt.setFullYear(expiresAt.getFullYear() + 10);
+    await keys.create({ name: 'one', scopes: ['jobs:read'], expiresAt }, await owner());
   });
 
   test('cannot make a key that may do more than itself', async () => {
@@ -91,6 +130,8 @@ describe('an API key', () => {
     ['scopes', { name: 'a', scopes: [] }],
     ['scopes', { name: 'a', scopes: ['jobs:read', 'jobs:fly'] }],
     ['scopes', { name: 'a', scopes: ['toString'] }],
+    ['expiresAt', { name: 'a', scopes: ['jobs:read'], expiresAt: new Date() }],
+    ['expiresAt', { name: 'a', scopes: ['jobs:read'], expiresAt: new Date(Date.now() + 3_654 * 86_400_000) }],
   ])('is not made with a bad %s', async (field, input) => {
     const refused = keys.create(input, await owner());
     await expect(refused).rejects.toBeInstanceOf(ValidationError);

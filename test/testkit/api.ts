@@ -22,6 +22,8 @@ export interface Api {
   send<Data = Record<string, never>>(query: string, variables?: Record<string, unknown>): Promise<Answer<Data>>;
   /** The same, for what must succeed: throws with the errors when there are any. */
   get<Data>(query: string, variables?: Record<string, unknown>): Promise<Data>;
+  /** A subscription by server-sent events: see `serverSentEvents`. */
+  stream(query: string, variables?: Record<string, unknown>, signal?: AbortSignal): Promise<Response>;
   /** A connection that speaks graphql-transport-ws, message by message. */
   connect(): Promise<Socket>;
 }
@@ -34,14 +36,24 @@ export interface Message {
 
 export interface Socket {
   send(message: Message): void;
+  /** Sends what may be no message. */
+  sendRaw(data: string | Buffer): void;
   /** Says who is there, and waits for the welcome. */
   init(): Promise<void>;
   /** The next message of an operation, or of none. Rejects when the socket closes first. */
   next(id?: string): Promise<Message>;
   subscribe(id: string, query: string, variables?: Record<string, unknown>): void;
+  /** What has come and was not asked for yet. */
+  received: readonly Message[];
   /** Resolves with the close code. */
   closed: Promise<number>;
+  /** Reads nothing any more, so that what is sent piles up on the other side. */
+  pause(): void;
+  resume(): void;
+  /** At once, without a word. */
   close(): void;
+  /** Closes it as is proper: `closed` resolves when the server has taken note. */
+  leave(): void;
 }
 
 /** The API of the shared stack, as the holder of a token; of the development key unless told, of nobody with null. */
@@ -66,6 +78,13 @@ export function api(token: string | null = inject('stack').apiKey, url = inject(
       if (errors || !data) throw new Error(`The operation failed: ${JSON.stringify(errors)}`);
       return data;
     },
+    stream: (query, variables, signal) =>
+      fetch(`${url}/graphql`, {
+        method: 'POST',
+        headers: { accept: 'text/event-stream', 'content-type': 'application/json', ...authorization },
+        body: JSON.stringify({ query, variables }),
+        signal: signal ?? null,
+      }),
     connect: () => connect(url, authorization),
   };
 }
@@ -105,9 +124,14 @@ async function connect(url: string, params: Record<string, string>): Promise<Soc
   }
   return {
     send,
+    sendRaw: (data) => socket.send(data),
     next,
+    received,
+    pause: () => socket.pause(),
+    resume: () => socket.resume(),
     closed,
     close: () => socket.terminate(),
+    leave: () => socket.close(1000),
     async init() {
       send({ type: 'connection_init', payload: params });
       const welcome = await next();

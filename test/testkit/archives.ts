@@ -6,8 +6,8 @@ import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import { createTapedeck, type Tapedeck } from '../../examples/client/client.js';
-import { follow, type JobEvent } from '../../examples/client/follow.js';
 import type { ArchiveQuery, JobState, StartArchiveInput } from '../../examples/client/gql/graphql.js';
+import { followJob, type JobEvent } from '../../examples/client/job.js';
 import {
   Archive,
   BeginArchive,
@@ -99,7 +99,7 @@ export function createArchiveKit({ url, apiKey }: { url: string; apiKey: string 
       },
       async events() {
         const events: JobEvent[] = [];
-        for await (const event of follow(tapedeck, id)) events.push(event);
+        for await (const event of followJob(tapedeck, id)) events.push(event);
         return events;
       },
       async download(folder) {

@@ -2,6 +2,9 @@
 import type { Database } from '../../src/db.js';
 import { appendJobEvent, createWake, eventsChannel } from '../../src/events/outbox.js';
 
+/** Of a busy machine with many writers at once; by default a transaction must begin in 2 s and be over in 5. */
+const patience = { maxWait: 30_000, timeout: 30_000 };
+
 /** Writes one more event of the job; answers its number. */
 export async function happen(db: Database, jobId: string): Promise<number> {
   const sequence = await db.$transaction(async (transaction) => {
@@ -9,7 +12,23 @@ export async function happen(db: Database, jobId: string): Promise<number> {
     const name = `file-${job.eventSequence}`;
     await appendJobEvent(transaction, job, { type: 'JobFileAdded', fileId: jobId, name, kind: 'LOG' });
     return job.eventSequence;
-  });
+  }, patience);
   createWake(db)(eventsChannel);
   return sequence;
+}
+
+/** Writes many events of the job in one transaction, each with a file name of about so many bytes; answers the number of the last. */
+export async function happenOften(db: Database, jobId: string, count: number, nameBytes = 10): Promise<number> {
+  const [job] = await db.$queryRaw<{ event_sequence: number }[]>`
+    WITH job AS (
+      UPDATE job SET event_sequence = event_sequence + ${count} WHERE id = ${jobId}::uuid RETURNING id, project_id, event_sequence),
+    written AS (
+      INSERT INTO event (project_id, job_id, job_seq, type, payload)
+      SELECT job.project_id, job.id, sequence, 'JobFileAdded',
+             jsonb_build_object('type', 'JobFileAdded', 'fileId', job.id, 'kind', 'LOG',
+               'name', rpad('file-' || sequence, ${nameBytes}, '.'))
+        FROM job, generate_series(event_sequence - ${count} + 1, event_sequence) AS sequence)
+    SELECT event_sequence FROM job`;
+  createWake(db)(eventsChannel);
+  return job?.event_sequence as number;
 }

@@ -1,0 +1,26 @@
+/** What every item of every stream of events has. */
+import type { StreamItem } from '../src/jobs/events.js';
+import { builder } from './builder.js';
+
+export const afterDescription =
+  'Go on behind this item instead of beginning with a snapshot. Of one that is too old, or of another database, a snapshot is all that can be told.';
+
+const snapshotTypes = { job: 'JobSnapshot', room: 'RoomSnapshot', project: 'ProjectSnapshot' } as const;
+
+export function typeNameOf(item: StreamItem): string {
+  if (item.kind === 'event') return item.payload.type;
+  return item.kind === 'lagged' ? 'StreamLagged' : snapshotTypes[item.subject.of];
+}
+
+export const Event = builder.interfaceRef<StreamItem>('Event').implement({
+  description: 'One item of a stream of events.',
+  resolveType: typeNameOf,
+  fields: (t) => ({
+    cursor: t.expose('cursor', { type: 'Cursor', description: 'Give it as `after` to go on behind this item.' }),
+    sequence: t.exposeInt('sequence', {
+      description:
+        'Number of the event within its job, from 1, without gaps. Of a snapshot, that of the latest event in it; 0 where it is of more than one job.',
+    }),
+    occurredAt: t.expose('occurredAt', { type: 'DateTime', description: 'When it happened.' }),
+  }),
+});

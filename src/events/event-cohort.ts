@@ -1,0 +1,169 @@
+/** All who follow the same events: each is executed and serialized once for them, whatever their number. */
+import type { StreamItem } from '../jobs/events.js';
+import type { CommittedEvent, EventBus } from './bus.js';
+import { type Frame, Member, type Sink } from './member.js';
+import type { Position } from './position.js';
+import type { EventSource } from './source.js';
+
+/** What may wait to be executed; past either bound everybody is cut off, and resumes from the table. */
+const bounds = { events: 1_000, bytes: 1_048_576 };
+/** Executed before anything is sent, when nothing has to be waited for: they share one write per socket. */
+const batchSize = 100;
+/** Kept while somebody catches up: after a replica went away, many do so together. */
+const keptFrames = 256;
+
+/** Executes the subscription with a value as its root, and serializes the result. Never throws or rejects. */
+export type Render = (value: object) => Buffer | Promise<Buffer>;
+
+export class EventCohort {
+  readonly #members = new Set<Member>();
+  readonly #kept = new Map<bigint, Frame | Promise<Frame>>();
+  #catchingUp = 0;
+  readonly #unsubscribe: () => void;
+  readonly #waiting: CommittedEvent[] = [];
+  #waitingBytes = 0;
+  #dropped = 0;
+  #running = false;
+  #snapshotBeingRead: Promise<unknown> = Promise.resolve();
+  #nextSnapshot: Promise<Frame> | undefined;
+
+  /** `onEmpty` is called when the last member has left: the cohort is then over. */
+  constructor(
+    private readonly source: EventSource,
+    private readonly bus: EventBus,
+    private readonly render: Render,
+    private readonly onEmpty: () => void,
+  ) {
+    this.#unsubscribe = bus.subscribe(source.topic, (events) => this.#arrive(events));
+  }
+
+  /** Sends a new member what was before, or the state now, and then everything in order. Answers how to leave. */
+  join(sink: Sink, after: Position | null): () => void {
+    const member = new Member(sink, 'events', (...cutOff) => void this.#cutOff(...cutOff));
+    // Live first, then what was before: what happens in between is in both, and told apart by its position.
+    this.#members.add(member);
+    this.#catchingUp++;
+    this.#catchUp(member, after)
+      .catch((error: unknown) => this.#end(member, error))
+      .finally(() => {
+        if (--this.#catchingUp === 0) this.#kept.clear();
+      });
+    return () => this.#end(member);
+  }
+
+  #end(member: Member, error?: unknown): void {
+    member.end(error);
+    if (!this.#members.delete(member) || this.#members.size > 0) return;
+    this.#unsubscribe();
+    this.#waiting.length = 0;
+    this.onEmpty();
+  }
+
+  async #catchUp(member: Member, after: Position | null): Promise<void> {
+    let told = after;
+    while (told !== null && !member.over) {
+      const remembered = this.bus.recent(this.source.topic, told);
+      const events = remembered ?? (await this.source.read(told));
+      if (events === null) break;
+      // All that is remembered may be 16 MB: no more of it is made ready than the member takes.
+      for (let start = 0; start < events.length && !member.over; start += batchSize) {
+        await member.tell(await this.#framesOf(events.slice(start, start + batchSize)));
+      }
+      told = events.at(-1)?.position ?? told;
+      // What is remembered is all there is; what is read is a page, until there is none.
+      if (remembered || events.length === 0) return member.goLive(told);
+    }
+    if (member.over) return;
+    const snapshot = await this.#snapshot();
+    await member.tell([snapshot]);
+    member.goLive(snapshot.of?.position ?? null);
+  }
+
+  /** One snapshot serves everybody who asked for one before its reading began. */
+  #snapshot(): Promise<Frame> {
+    this.#nextSnapshot ??= this.#snapshotBeingRead
+      .catch(() => {})
+      .then(() => {
+        this.#nextSnapshot = undefined;
+        const reading = this.#readSnapshot();
+        this.#snapshotBeingRead = reading;
+        return reading;
+      });
+    return this.#nextSnapshot;
+  }
+
+  async #readSnapshot(): Promise<Frame> {
+    const { item, position } = await this.source.snapshot();
+    return { bytes: await this.render(item), of: { item, position } };
+  }
+
+  async #framesOf(events: readonly CommittedEvent[]): Promise<Frame[]> {
+    const frames: Frame[] = [];
+    for (const event of events) if (this.source.includes(event)) frames.push(await this.#frameOf(event));
+    return frames;
+  }
+
+  #frameOf(event: CommittedEvent): Frame | Promise<Frame> {
+    const { position } = event;
+    const kept = this.#kept.get(position.id);
+    if (kept) return kept;
+    const item = this.source.itemOf(event);
+    const frameFrom = (bytes: Buffer): Frame => ({ bytes, of: { item, position } });
+    const bytes = this.render(item);
+    const frame = bytes instanceof Promise ? bytes.then(frameFrom) : frameFrom(bytes);
+    // Also what is still being executed: those who resume together ask for it at the same time.
+    if (this.#catchingUp > 0) this.#keep(position.id, frame);
+    return frame;
+  }
+
+  #keep(id: bigint, frame: Frame | Promise<Frame>): void {
+    this.#kept.set(id, frame);
+    if (this.#kept.size <= keptFrames) return;
+    const [oldest] = this.#kept.keys();
+    this.#kept.delete(oldest as bigint);
+  }
+
+  #arrive(events: readonly CommittedEvent[]): void {
+    for (const event of events) {
+      if (!this.source.includes(event)) continue;
+      const full = this.#waiting.length >= bounds.events || this.#waitingBytes >= bounds.bytes;
+      if (full || this.#dropped > 0) this.#dropped++;
+      else {
+        this.#waiting.push(event);
+        this.#waitingBytes += event.bytes;
+      }
+    }
+    if (!this.#running) void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    let frames: Frame[] = [];
+    const deliver = () => {
+      if (frames.length === 0) return;
+      for (const member of this.#members) member.deliver(frames);
+      frames = [];
+    };
+    for (let event = this.#waiting.shift(); event; event = this.#waiting.shift()) {
+      this.#waitingBytes -= event.bytes;
+      const frame = this.#frameOf(event);
+      if (frame instanceof Promise) deliver();
+      frames.push(frame instanceof Promise ? await frame : frame);
+      if (frames.length >= batchSize) deliver();
+    }
+    deliver();
+    this.#running = false;
+    if (this.#dropped === 0) return;
+    const dropped = this.#dropped;
+    this.#dropped = 0;
+    for (const member of this.#members) member.cutOff(dropped);
+  }
+
+  async #cutOff(member: Member, last: StreamItem | null, dropped: number): Promise<void> {
+    if (last) {
+      const item = this.source.lagged(last, dropped);
+      await member.tell([{ bytes: await this.render(item), of: null }]);
+    }
+    this.#end(member);
+  }
+}

@@ -1,0 +1,140 @@
+/** The streams of events: of a job, of a room, of a project. Each begins with the state now, or goes on from a cursor. */
+import { batched } from '../batched.js';
+import type { Database } from '../db.js';
+import type { StreamItem, StreamSubject } from '../jobs/events.js';
+import { NotFoundError, ValidationError } from '../services/errors.js';
+import { type CommittedEvent, jobTopic, projectTopic, roomTopic } from './bus.js';
+import { formatCursor, type Position, parseCursor } from './position.js';
+import type { EventSource } from './source.js';
+import { committedEvent, eventColumns, type StoredEvent } from './stored.js';
+
+const pageSize = 500;
+
+type Includes = (event: CommittedEvent) => boolean;
+
+export type EventSources = ReturnType<typeof createEventSources>;
+
+/** `epoch` names the database (installation.epoch). Access must have been checked by who asks for a source. */
+export function createEventSources({ db, epoch }: { db: Database; epoch: string }) {
+  /** Where a subscriber goes on; null where it is given a snapshot. Throws ValidationError. */
+  function placeOf(after: string | null): Position | null {
+    if (after === null) return null;
+    const position = parseCursor(epoch, after);
+    if (position === null) throw new ValidationError([{ field: 'after', message: 'This is not a cursor of ours.' }]);
+    return position === 'foreign' ? null : position;
+  }
+
+  function itemOf({ position, jobSequence, ...event }: CommittedEvent): StreamItem {
+    const { jobId, occurredAt, payload } = event;
+    return { kind: 'event', cursor: formatCursor(epoch, position), sequence: jobSequence, occurredAt, jobId, payload };
+  }
+
+  function sourceOf(options: {
+    topic: string;
+    /** Of the column named here, all events are the topic's. */
+    column: 'job_id' | 'room_id' | 'project_id';
+    id: string;
+    subject: StreamSubject;
+    after: string | null;
+    includes: Includes;
+    snapshot: EventSource['snapshot'];
+  }): EventSource {
+    const { topic, column, id, subject, after, includes, snapshot } = options;
+    return {
+      kind: 'events',
+      ...{ topic, includes, itemOf, snapshot },
+      after: placeOf(after),
+      lagged: ({ cursor, sequence, occurredAt }, dropped) => {
+        return { kind: 'lagged', cursor, sequence, occurredAt, subject, dropped };
+      },
+      async read(from) {
+        // A cursor beyond every transaction is of a database that was set back since: what it stands for never happened.
+        const rows = await db.$queryRawUnsafe<(StoredEvent & { gone: boolean })[]>(
+          `SELECT range.gone, settled.*
+             FROM (SELECT (events_removed_xid, events_removed_id) > ($1::bigint, $2::bigint)
+                       OR $1::text::xid8 > pg_snapshot_xmax(pg_current_snapshot()) AS gone FROM installation) AS range
+             LEFT JOIN LATERAL (
+               SELECT ${eventColumns} FROM event
+                WHERE event.${column} = $3::uuid AND (event.xid, event.id) > ($1::text::xid8, $2::bigint)
+                  AND event.xid < pg_snapshot_xmin(pg_current_snapshot()) AND NOT range.gone
+                ORDER BY event.xid, event.id LIMIT ${pageSize}) AS settled ON true`,
+          from.xid.toString(),
+          from.id.toString(),
+          id,
+        );
+        if (rows[0]?.gone) return null;
+        return rows.filter((row) => row.id !== null).map(committedEvent);
+      },
+    };
+  }
+
+  /** Everything that has happened up to there is in what is read of rows from now on. */
+  async function settledNow(): Promise<{ position: Position; at: Date }> {
+    const [row] = await db.$queryRaw<{ xmin: string; at: Date }[]>`
+      SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xmin, now() AS at`;
+    const { xmin, at } = row as { xmin: string; at: Date };
+    return { position: { xid: BigInt(xmin), id: 0n }, at };
+  }
+
+  async function snapshotOf(subject: StreamSubject): ReturnType<EventSource['snapshot']> {
+    const { position, at } = await settledNow();
+    const cursor = formatCursor(epoch, position);
+    return { position, item: { kind: 'snapshot', cursor, sequence: 0, occurredAt: at, subject } };
+  }
+
+  async function jobSnapshot(jobId: string): ReturnType<EventSource['snapshot']> {
+    const [row] = await db.$queryRaw<{ xid: string; id: string; job_seq: number; occurred_at: Date }[]>`
+      SELECT event.xid::text, event.id::text, job_seq, occurred_at FROM event
+       WHERE job_id = ${jobId}::uuid ORDER BY job_seq DESC LIMIT 1`;
+    if (!row) throw new NotFoundError('There is no such job.');
+    const position = { xid: BigInt(row.xid), id: BigInt(row.id) };
+    const subject = { of: 'job' as const, jobId };
+    const [cursor, sequence, occurredAt] = [formatCursor(epoch, position), row.job_seq, row.occurred_at];
+    return { position, item: { kind: 'snapshot', cursor, sequence, occurredAt, subject } };
+  }
+
+  /** Of events named by job and number. A page of jobs asks for the cursors of all of them at once. */
+  const positionOf = batched(async (names): Promise<ReadonlyMap<string, Position>> => {
+    const [jobIds, sequences] = [0, 1].map((part) => names.map((name) => name.split(':')[part]));
+    const rows = await db.$queryRaw<{ name: string; xid: string; id: string }[]>`
+      SELECT job_id || ':' || job_seq AS name, xid::text, id::text
+        FROM event JOIN unnest(${jobIds}::uuid[], ${sequences}::int[]) AS named(job_id, job_seq) USING (job_id, job_seq)`;
+    return new Map(rows.map(({ name, xid, id }) => [name, { xid: BigInt(xid), id: BigInt(id) }]));
+  });
+
+  return {
+    /** Everything that happens to a job. Throws ValidationError for a malformed cursor. */
+    job: (jobId: string, after: string | null): EventSource =>
+      sourceOf({
+        ...{ topic: jobTopic(jobId), column: 'job_id', id: jobId, subject: { of: 'job', jobId }, after },
+        includes: () => true,
+        snapshot: () => jobSnapshot(jobId),
+      }),
+
+    /** Everything that happens in a room, and to the jobs of it. Throws ValidationError for a malformed cursor. */
+    room(roomId: string, after: string | null): EventSource {
+      const subject: StreamSubject = { of: 'room', roomId };
+      return sourceOf({
+        ...{ topic: roomTopic(roomId), column: 'room_id', id: roomId, subject, after },
+        includes: () => true,
+        snapshot: () => snapshotOf(subject),
+      });
+    },
+
+    /** Everything that happens in a project and is included. Throws ValidationError for a malformed cursor. */
+    project(projectId: string, after: string | null, includes: Includes): EventSource {
+      const subject: StreamSubject = { of: 'project', projectId };
+      return sourceOf({
+        ...{ topic: projectTopic(projectId), column: 'project_id', id: projectId, subject, after, includes },
+        snapshot: () => snapshotOf(subject),
+      });
+    },
+
+    /** The cursor of one event of a job, by its number: where a stream goes on after the job as it was when read. */
+    async cursorOf(jobId: string, sequence: number): Promise<string> {
+      const position = await positionOf(`${jobId}:${sequence}`);
+      if (!position) throw new NotFoundError(`The job has no event ${sequence} any more.`);
+      return formatCursor(epoch, position);
+    },
+  };
+}

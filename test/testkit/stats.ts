@@ -1,0 +1,55 @@
+/** Statistics as a worker would write them, of jobs and sessions that nothing records. */
+import { v7 as uuid } from 'uuid';
+import type { Database } from '../../src/db.js';
+import { createWake, statsChannel } from '../../src/events/outbox.js';
+import type { JobStats, SessionStats } from '../../src/generated/prisma/client.js';
+
+/** Writes the job's statistics and announces them; `frames` tells one value from another. */
+export async function writeJobStats(db: Database, jobId: string, frames: number): Promise<JobStats> {
+  const stats = await writeJobStatsUnannounced(db, jobId, frames);
+  createWake(db)(statsChannel);
+  return stats;
+}
+
+/** The same, but nobody is told to look. */
+export function writeJobStatsUnannounced(db: Database, jobId: string, frames: number): Promise<JobStats> {
+  const counts = {
+    frames,
+    bytes: frames * 1_000,
+    positionMs: frames * 33,
+    pageFrames: frames,
+    dropped: 1,
+    duplicated: 2,
+  };
+  const rates = { fps: 29.97, bitrate: 2.5e6, speed: 1.01, progress: 12.5 };
+  const values = { incarnation: 1, ...counts, ...rates, updatedAt: new Date() };
+  return db.jobStats.upsert({ where: { jobId }, create: { jobId, ...values }, update: values });
+}
+
+/** Writes the session's statistics and announces them. */
+export async function writeSessionStats(db: Database, sessionId: string, sourceBytes: number): Promise<SessionStats> {
+  const values = {
+    sourceBytes,
+    transcodedBytes: sourceBytes * 2,
+    ingestRate: 125_000.5,
+    outgoingRate: 250_000,
+    isHealthy: false,
+    issues: ['No audio arrives.', 'Packets are lost.'],
+    updatedAt: new Date(),
+  };
+  const stats = await db.sessionStats.upsert({
+    where: { sessionId },
+    create: { sessionId, ...values },
+    update: values,
+  });
+  createWake(db)(statsChannel);
+  return stats;
+}
+
+/** A live session in a room of its own. */
+export async function createSession(db: Database, projectId: string): Promise<{ roomId: string; sessionId: string }> {
+  const [roomId, sessionId] = [uuid(), uuid()];
+  await db.room.create({ data: { id: roomId, projectId, name: `room ${roomId}` } });
+  await db.session.create({ data: { id: sessionId, projectId, roomId } });
+  return { roomId, sessionId };
+}
