@@ -1,6 +1,8 @@
 /** `npm run bench -- NAME [--quick] [--json]`: one measured claim, beside the peer it is measured against. */
 import { benchCapture } from './capture.js';
 import { benchLatency } from './latency.js';
+import { benchLists } from './lists.js';
+import { benchOutbox } from './outbox.js';
 import { benchRealtime } from './realtime.js';
 import type { BenchResult } from './result.js';
 import { benchSockets } from './sockets.js';
@@ -20,6 +22,8 @@ const benches: Record<string, { about: string; run: (quick: boolean) => Promise<
     run: benchSockets,
   },
   latency: { about: 'from the commit of an event to the client, against a bare NOTIFY', run: benchLatency },
+  outbox: { about: 'commits a second with the event beside the change, against plain inserts', run: benchOutbox },
+  lists: { about: 'pages of lists at 1,000,000 jobs, against the same at 1,000', run: benchLists },
   start: { about: 'from a request to the first recorded frame, against the launch of a browser', run: benchStart },
 };
 

@@ -6,7 +6,7 @@ export interface Pace {
   stop(): Promise<number>;
 }
 
-/** Calls `act` so many times a second, one after the other; when late, at once until it has caught up. The first call has number 1. */
+/** Calls `act` so many times a second, one after the other; when late, at once until it has caught up. The first has number 1 and comes after `delayMs`. */
 export function pace(perSecond: number, act: (number: number) => unknown, delayMs = 0): Pace {
   const startedAt = performance.now() + delayMs;
   let stopped = false;

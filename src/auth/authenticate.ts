@@ -1,4 +1,5 @@
 /** From a token to the one who holds it. */
+import { batched } from '../batched.js';
 import type { Database } from '../db.js';
 import { isSameHash, parseToken } from './tokens.js';
 import { grantedBy, type JobViewer, jobTokenScopes, type KeyViewer, type Viewer } from './viewer.js';
@@ -26,8 +27,13 @@ interface KeyRow {
 export function createAuthenticator(db: Database): Authenticator {
   const beingMarked = new Set<string>();
 
+  const keyOf = batched(async (prefixes) => {
+    const keys = await db.apiKey.findMany({ where: { prefix: { in: prefixes } } });
+    return new Map(keys.map((key) => [key.prefix, key]));
+  });
+
   async function authenticateKey(prefix: string, hash: Uint8Array): Promise<KeyViewer | null> {
-    const key = await db.apiKey.findUnique({ where: { prefix } });
+    const key = await keyOf(prefix);
     if (!key || !opens(key, hash)) return null;
     markUsed(key);
     const viewer = { kind: 'key', projectId: key.projectId, keyId: key.id, scopes: grantedBy(key.scopes) } as const;

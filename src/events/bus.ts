@@ -1,5 +1,6 @@
 /** Hands committed events to whoever follows their topics in this process, and remembers the latest ones. */
 import type { JobEventPayload } from '../jobs/events.js';
+import { Fifo } from './fifo.js';
 import { comparePositions, type Position } from './position.js';
 
 /** An event as it was committed. */
@@ -45,42 +46,35 @@ export function createEventBus(): EventBus {
   /** Everything behind this position and up to `newest` is remembered. */
   let oldest: Position | undefined;
   let newest: Position | undefined;
-  let memory: CommittedEvent[] = [];
+  let memory = new Fifo<CommittedEvent>();
   let memoryBytes = 0;
-  /** Of how many at the front of `memory` nothing is held any more. */
-  let forgotten = 0;
-  const byTopic = new Map<string, CommittedEvent[]>();
+  const byTopic = new Map<string, Fifo<CommittedEvent>>();
 
   function remember(event: CommittedEvent): void {
     memory.push(event);
     memoryBytes += event.bytes;
     for (const topic of topicsOf(event)) {
-      const events = byTopic.get(topic);
-      if (events) events.push(event);
-      else byTopic.set(topic, [event]);
+      const events = byTopic.get(topic) ?? new Fifo();
+      byTopic.set(topic, events);
+      events.push(event);
     }
-    while (memory.length - forgotten > remembered.events || memoryBytes > remembered.bytes) forgetOldest();
-    // Shifting each time would move thousands of elements for every event.
-    if (forgotten > remembered.events) {
-      memory = memory.slice(forgotten);
-      forgotten = 0;
-    }
+    while (memory.length > remembered.events || memoryBytes > remembered.bytes) forgetOldest();
   }
 
   function forgetOldest(): void {
-    const event = memory[forgotten++] as CommittedEvent;
+    const event = memory.shift() as CommittedEvent;
     memoryBytes -= event.bytes;
     oldest = event.position;
     for (const topic of topicsOf(event)) {
-      const events = byTopic.get(topic) as CommittedEvent[];
-      if (events.length === 1) byTopic.delete(topic);
-      else events.shift();
+      const events = byTopic.get(topic) as Fifo<CommittedEvent>;
+      events.shift();
+      if (events.length === 0) byTopic.delete(topic);
     }
   }
 
   return {
     start(from) {
-      [oldest, newest, memory, memoryBytes, forgotten] = [from, from, [], 0, 0];
+      [oldest, newest, memory, memoryBytes] = [from, from, new Fifo(), 0];
       byTopic.clear();
     },
     publish(events, upTo) {
@@ -108,9 +102,7 @@ export function createEventBus(): EventBus {
     },
     recent(topic, after) {
       if (!oldest || !newest || comparePositions(after, oldest) < 0 || comparePositions(after, newest) > 0) return null;
-      const events = byTopic.get(topic) ?? [];
-      const last = events.findLastIndex(({ position }) => comparePositions(position, after) <= 0);
-      return events.slice(last + 1);
+      return byTopic.get(topic)?.tail(({ position }) => comparePositions(position, after) > 0) ?? [];
     },
   };
 }

@@ -1,6 +1,7 @@
 /** All who follow the same events: each is executed and serialized once for them, whatever their number. */
 import type { StreamItem } from '../jobs/events.js';
 import type { CommittedEvent, EventBus } from './bus.js';
+import { Fifo } from './fifo.js';
 import { type Frame, Member, type Sink } from './member.js';
 import type { Position } from './position.js';
 import type { EventSource } from './source.js';
@@ -10,7 +11,7 @@ const bounds = { events: 1_000, bytes: 1_048_576 };
 /** Executed before anything is sent, when nothing has to be waited for: they share one write per socket. */
 const batchSize = 100;
 /** Kept while somebody catches up: after a replica went away, many do so together. */
-const keptFrames = 256;
+const kept = { frames: 256, ms: 10_000 };
 
 /** Executes the subscription with a value as its root, and serializes the result. Never throws or rejects. */
 export type Render = (value: object) => Buffer | Promise<Buffer>;
@@ -18,9 +19,10 @@ export type Render = (value: object) => Buffer | Promise<Buffer>;
 export class EventCohort {
   readonly #members = new Set<Member>();
   readonly #kept = new Map<bigint, Frame | Promise<Frame>>();
+  #keptSince = 0;
   #catchingUp = 0;
   readonly #unsubscribe: () => void;
-  readonly #waiting: CommittedEvent[] = [];
+  readonly #waiting = new Fifo<CommittedEvent>();
   #waitingBytes = 0;
   #dropped = 0;
   #running = false;
@@ -55,7 +57,7 @@ export class EventCohort {
     member.end(error);
     if (!this.#members.delete(member) || this.#members.size > 0) return;
     this.#unsubscribe();
-    this.#waiting.length = 0;
+    this.#waiting.clear();
     this.onEmpty();
   }
 
@@ -105,8 +107,9 @@ export class EventCohort {
 
   #frameOf(event: CommittedEvent): Frame | Promise<Frame> {
     const { position } = event;
-    const kept = this.#kept.get(position.id);
-    if (kept) return kept;
+    const earlier = this.#kept.get(position.id);
+    // One that stalls while it catches up must not have later ones told of the job as it was long ago.
+    if (earlier && Date.now() - this.#keptSince < kept.ms) return earlier;
     const item = this.source.itemOf(event);
     const frameFrom = (bytes: Buffer): Frame => ({ bytes, of: { item, position } });
     const bytes = this.render(item);
@@ -117,8 +120,10 @@ export class EventCohort {
   }
 
   #keep(id: bigint, frame: Frame | Promise<Frame>): void {
+    if (Date.now() - this.#keptSince >= kept.ms) this.#kept.clear();
+    if (this.#kept.size === 0) this.#keptSince = Date.now();
     this.#kept.set(id, frame);
-    if (this.#kept.size <= keptFrames) return;
+    if (this.#kept.size <= kept.frames) return;
     const [oldest] = this.#kept.keys();
     this.#kept.delete(oldest as bigint);
   }
@@ -139,24 +144,28 @@ export class EventCohort {
   async #run(): Promise<void> {
     this.#running = true;
     let frames: Frame[] = [];
-    const deliver = () => {
-      if (frames.length === 0) return;
-      for (const member of this.#members) member.deliver(frames);
-      frames = [];
-    };
     for (let event = this.#waiting.shift(); event; event = this.#waiting.shift()) {
       this.#waitingBytes -= event.bytes;
       const frame = this.#frameOf(event);
-      if (frame instanceof Promise) deliver();
-      frames.push(frame instanceof Promise ? await frame : frame);
-      if (frames.length >= batchSize) deliver();
+      if (frame instanceof Promise) {
+        this.#deliver(frames);
+        frames = [await frame];
+      } else frames.push(frame);
+      if (frames.length >= batchSize) {
+        this.#deliver(frames);
+        frames = [];
+      }
     }
-    deliver();
+    this.#deliver(frames);
     this.#running = false;
     if (this.#dropped === 0) return;
     const dropped = this.#dropped;
     this.#dropped = 0;
     for (const member of this.#members) member.cutOff(dropped);
+  }
+
+  #deliver(frames: readonly Frame[]): void {
+    if (frames.length > 0) for (const member of this.#members) member.deliver(frames);
   }
 
   async #cutOff(member: Member, last: StreamItem | null, dropped: number): Promise<void> {

@@ -10,6 +10,14 @@ import { committedEvent, eventColumns, type StoredEvent } from './stored.js';
 
 const pageSize = 500;
 
+interface LatestEvent {
+  job_id: string;
+  xid: string;
+  id: string;
+  job_seq: number;
+  occurred_at: Date;
+}
+
 type Includes = (event: CommittedEvent) => boolean;
 
 export type EventSources = ReturnType<typeof createEventSources>;
@@ -68,12 +76,20 @@ export function createEventSources({ db, epoch }: { db: Database; epoch: string 
     };
   }
 
-  /** Everything that has happened up to there is in what is read of rows from now on. */
+  /**
+   * The latest event that is settled: everything up to it is in what is read of rows from now on. Not the fence, since a
+   * database that crashed gives numbers of transactions anew which left nothing: events would come before such a place.
+   */
   async function settledNow(): Promise<{ position: Position; at: Date }> {
-    const [row] = await db.$queryRaw<{ xmin: string; at: Date }[]>`
-      SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xmin, now() AS at`;
-    const { xmin, at } = row as { xmin: string; at: Date };
-    return { position: { xid: BigInt(xmin), id: 0n }, at };
+    const [row] = await db.$queryRaw<{ xid: string; id: string; at: Date }[]>`
+      SELECT coalesce(latest.xid::text, events_removed_xid::text) AS xid, coalesce(latest.id, events_removed_id)::text AS id,
+             now() AS at
+        FROM installation
+        LEFT JOIN LATERAL (
+          SELECT event.xid, event.id FROM event WHERE event.xid < pg_snapshot_xmin(pg_current_snapshot())
+           ORDER BY event.xid DESC, event.id DESC LIMIT 1) AS latest ON true`;
+    const { xid, id, at } = row as { xid: string; id: string; at: Date };
+    return { position: { xid: BigInt(xid), id: BigInt(id) }, at };
   }
 
   async function snapshotOf(subject: StreamSubject): ReturnType<EventSource['snapshot']> {
@@ -82,10 +98,17 @@ export function createEventSources({ db, epoch }: { db: Database; epoch: string 
     return { position, item: { kind: 'snapshot', cursor, sequence: 0, occurredAt: at, subject } };
   }
 
+  const latestOf = batched(async (jobIds): Promise<ReadonlyMap<string, LatestEvent>> => {
+    const rows = await db.$queryRaw<LatestEvent[]>`
+      SELECT latest.* FROM unnest(${jobIds}::uuid[]) AS asked(job_id)
+       CROSS JOIN LATERAL (
+         SELECT job_id, xid::text, id::text, job_seq, occurred_at FROM event
+          WHERE event.job_id = asked.job_id ORDER BY job_seq DESC LIMIT 1) AS latest`;
+    return new Map(rows.map((row) => [row.job_id, row]));
+  });
+
   async function jobSnapshot(jobId: string): ReturnType<EventSource['snapshot']> {
-    const [row] = await db.$queryRaw<{ xid: string; id: string; job_seq: number; occurred_at: Date }[]>`
-      SELECT event.xid::text, event.id::text, job_seq, occurred_at FROM event
-       WHERE job_id = ${jobId}::uuid ORDER BY job_seq DESC LIMIT 1`;
+    const row = await latestOf(jobId);
     if (!row) throw new NotFoundError('There is no such job.');
     const position = { xid: BigInt(row.xid), id: BigInt(row.id) };
     const subject = { of: 'job' as const, jobId };

@@ -20,7 +20,7 @@ import { LatestCohort } from '../events/latest-cohort.js';
 import type { Sink } from '../events/member.js';
 import { type Source, Stream } from '../events/source.js';
 import { presentError } from './errors.js';
-import { presentResult, withoutHttp } from './results.js';
+import { type Presenter, presentResult, withoutHttp } from './results.js';
 import { Subscription } from './subscription.js';
 
 export interface SubscriptionContext extends Context {
@@ -86,8 +86,6 @@ function renderer(args: SubscriptionArgs, log: Logger): Render {
   return (value) => {
     const requestId = randomUUID();
     const presenter = { requestId, log };
-    const serialize = (result: ExecutionResult) =>
-      Buffer.from(JSON.stringify(withoutHttp(presentResult(result, presenter))));
     try {
       const context: Context = { ...shared, requestId };
       const result = execute({
@@ -95,12 +93,17 @@ function renderer(args: SubscriptionArgs, log: Logger): Render {
         rootValue: value,
         contextValue: context,
       });
-      return result instanceof Promise ? result.then(serialize) : serialize(result as ExecutionResult);
+      return result instanceof Promise
+        ? result.then((executed) => serialize(executed, presenter))
+        : serialize(result as ExecutionResult, presenter);
     } catch (error) {
-      return serialize({ data: null, errors: [presentError(error, requestId, log)] });
+      return serialize({ data: null, errors: [presentError(error, requestId, log)] }, presenter);
     }
   };
 }
+
+const serialize = (result: ExecutionResult, presenter: Presenter): Buffer =>
+  Buffer.from(JSON.stringify(withoutHttp(presentResult(result, presenter))));
 
 interface DocumentKey {
   text: string;

@@ -25,7 +25,7 @@ export function createEvents({ sources, jobs, rooms }: { sources: EventSources; 
   return {
     /** Everything that happens to a job. Throws ValidationError for a malformed cursor, NotFoundError. */
     async job(jobId: string, after: string | null, viewer: Viewer): Promise<EventSource> {
-      if (!(await jobs.find(onlyId, jobId, viewer))) throw new NotFoundError('There is no such job.');
+      await jobs.requireVisible(jobId, viewer);
       return sources.job(jobId, after);
     },
 

@@ -94,9 +94,20 @@ export function createJobs({ db, engine, config }: { db: Database; engine: Engin
     ...(filter.sessionId === undefined ? {} : { sessionId: { in: filter.sessionId ? [filter.sessionId] : [] } }),
   });
 
+  const projectOf = batched(async (ids) => {
+    const jobs = await db.job.findMany({ where: { id: { in: ids } }, select: { id: true, projectId: true } });
+    return new Map(jobs.map(({ id, projectId }) => [id, projectId]));
+  });
+
   return {
     /** Asks something of a job. Throws ValidationError, NotFoundError, InvalidStateError, ConflictError, UnavailableError. */
     request,
+
+    /** Throws NotFoundError for a job that is not there, or not the viewer's. */
+    async requireVisible(id: string, viewer: Viewer): Promise<void> {
+      const isOwn = viewer.kind !== 'job' || viewer.jobId === id;
+      if (!isOwn || (await projectOf(id)) !== viewer.projectId) throw new NotFoundError('There is no such job.');
+    },
 
     find: (query: object, id: string, viewer: Viewer): Promise<Job | null> =>
       db.job.findFirst({ ...query, where: { ...visibleJobs(viewer), AND: { id } } }),

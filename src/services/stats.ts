@@ -16,7 +16,7 @@ const onlyId = { select: { id: true } };
 export function createStats(deps: {
   db: Database;
   feed: StatsFeed;
-  jobs: Pick<ReturnType<typeof createJobs>, 'find'>;
+  jobs: Pick<ReturnType<typeof createJobs>, 'requireVisible'>;
   sessions: Sessions;
 }) {
   const { db, feed, jobs, sessions } = deps;
@@ -28,7 +28,7 @@ export function createStats(deps: {
      */
     async job(jobId: string, intervalSeconds: number, viewer: Viewer): Promise<LatestSource> {
       const intervalMs = intervalFrom(intervalSeconds);
-      if (!(await jobs.find(onlyId, jobId, viewer))) throw new NotFoundError('There is no such job.');
+      await jobs.requireVisible(jobId, viewer);
       return { kind: 'latest', intervalMs, follow: feed.job(jobId) };
     },
 
