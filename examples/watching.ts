@@ -1,8 +1,9 @@
 /** What the examples with other libraries share: their command line, their connection, and how an event is found and shown. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { type Client, createClient } from 'graphql-ws';
+import type { Client } from 'graphql-ws';
 import { WebSocket } from 'ws';
+import { createClientWithHeartbeat } from './client/heartbeat.js';
 
 export interface WatchOptions {
   /** Where the service runs, without a trailing slash. */
@@ -22,16 +23,16 @@ export function watchOptions(): WatchOptions {
     console.error('Usage: watch.ts --key <API key> [--url <service>] [id of a job or archive]');
     process.exit(2);
   }
-  return { url: values.url, key: values.key, jobId: positionals[0] };
+  return { url: values.url.replace(/\/$/, ''), key: values.key, jobId: positionals[0] };
 }
 
 const refused = 4403;
 const firstPauseMs = 100;
 const longestPauseMs = 10_000;
 
-/** A connection that is made again whenever it is lost, unless the key is not good. */
+/** A connection that is made again whenever it is lost or has gone silent, unless the key is not good. */
 export function connect({ url, key }: WatchOptions): Client {
-  return createClient({
+  return createClientWithHeartbeat({
     url: `${url.replace(/^http/, 'ws')}/graphql`,
     connectionParams: { authorization: `Bearer ${key}` },
     webSocketImpl: WebSocket,

@@ -3,7 +3,7 @@ import { viewerOf } from '../src/context.js';
 import { Stream } from '../src/events/source.js';
 import type { JobEventPayload, JobEventType, StreamItem } from '../src/jobs/events.js';
 import { builder } from './builder.js';
-import { afterDescription, Event, typeNameOf } from './events.js';
+import { afterDescription, Event, snapshotDescription, typeNameOf } from './events.js';
 import { encodeId, jobUuidFrom } from './ids.js';
 import { Job } from './job.js';
 import { FailureActorEnum, JobReasonEnum, JobStateEnum, PartEndEnum, WarningCodeEnum } from './states.js';
@@ -27,7 +27,8 @@ export const JobEvent = builder.interfaceRef<StreamItem>('JobEvent').implement({
     job: t.prismaField({
       type: Job,
       nullable: true,
-      description: 'The job as it is now, which may be later than the event. Null once it is gone.',
+      description:
+        'The job as it is now, which may be later than the event. Null once it is gone, and in a `StreamLagged` of more than one job.',
       resolve: (query, item, _args, context) => {
         const jobId = jobIdOf(item);
         return jobId === null ? null : context.services.jobs.find(query, jobId, viewerOf(context));
@@ -37,7 +38,7 @@ export const JobEvent = builder.interfaceRef<StreamItem>('JobEvent').implement({
 });
 
 builder.objectRef<Snapshot>('JobSnapshot').implement({
-  description: 'The job as it is when the stream begins; `job` has it. The first item, unless `after` was given.',
+  description: `The job as it is now: \`job\` has it. ${snapshotDescription} Its cursor is good for streams of this job only.`,
   interfaces: [Event, JobEvent],
 });
 
@@ -167,7 +168,7 @@ builder.objectRef<Told<'JobFilesFailed'>>('JobFilesFailed').implement({
 
 builder.objectRef<Lagged>('StreamLagged').implement({
   description:
-    'This client read too slowly and was cut off: the last item. Subscribe again with its cursor; nothing is lost.',
+    'More happened than this client could be sent in time, mostly because it read too slowly: the last item. Subscribe again with its cursor; nothing is lost.',
   interfaces: [Event, JobEvent],
   fields: (t) => ({
     dropped: t.exposeInt('dropped', { description: 'How many events were not sent.' }),

@@ -123,7 +123,11 @@ export const JobStats = builder.prismaObject('JobStats', {
     }),
     progress: t.exposeFloat('progress', { description: 'From 0 to 100, never falling.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When this was measured.' }),
-    job: t.relation('job', { description: 'The job they are of.' }),
+    job: t.relation('job', {
+      // All active jobs at once are priced at a tenth, which is right for what comes with them, but not for what is read besides.
+      complexity: { field: 5, multiplier: 5 },
+      description: 'The job they are of.',
+    }),
   }),
 });
 

@@ -1,36 +1,16 @@
-/** Following all that happens in a project, or in a room: the state first, then every change in order. */
+/** Following all that happens in a project: the state first, then every change in order. */
 import { viewerOf } from '../src/context.js';
 import { Stream } from '../src/events/source.js';
-import { type JobEventType, jobEventTypes, type StreamItem, type StreamSubject } from '../src/jobs/events.js';
+import { type JobEventType, jobEventTypes, type StreamItem } from '../src/jobs/events.js';
 import { builder } from './builder.js';
-import { afterDescription, Event } from './events.js';
+import { afterDescription, Event, type SnapshotOf, snapshotDescription } from './events.js';
 import { jobUuidFrom, uuidFrom } from './ids.js';
 import { Job, JobConnection, JobEdge } from './job.js';
 import { JobsFilter, jobsFilterFrom } from './jobs.js';
-import { Room } from './room.js';
 import { JobStateEnum } from './states.js';
 
-type Snapshot<Of extends StreamSubject['of']> = Extract<StreamItem, { kind: 'snapshot' }> & {
-  subject: Extract<StreamSubject, { of: Of }>;
-};
-
-builder.objectRef<Snapshot<'room'>>('RoomSnapshot').implement({
-  description: 'The room as it is when the stream begins, its jobs with it. The first item, unless `after` was given.',
-  interfaces: [Event],
-  fields: (t) => ({
-    room: t.prismaField({
-      type: Room,
-      nullable: true,
-      description: 'The room. Null once it is gone.',
-      resolve: (query, { subject }, _args, context) =>
-        context.services.rooms.find(query, subject.roomId, viewerOf(context)),
-    }),
-  }),
-});
-
-builder.objectRef<Snapshot<'project'>>('ProjectSnapshot').implement({
-  description:
-    'The project as it is when the stream begins. The first item, unless `after` was given. `jobs` may already show what later items tell: compare their `sequence`.',
+builder.objectRef<SnapshotOf<'project'>>('ProjectSnapshot').implement({
+  description: `The project as it is now. ${snapshotDescription} \`jobs\` may already show what later items tell: compare \`sequence\`.`,
   interfaces: [Event],
   fields: (t) => ({
     jobs: t.prismaConnection(
@@ -51,7 +31,7 @@ builder.objectRef<Snapshot<'project'>>('ProjectSnapshot').implement({
 });
 
 const EventTypeEnum = builder.enumType('EventType', {
-  description: 'What events tell.',
+  description: 'What events tell. `JOB_FILE_ADDED` is the item of type `JobFileAdded`, and so on.',
   values: Object.fromEntries(
     Object.entries(jobEventTypes).map(([type, description]) => [
       type.replace(/(?<=[a-z])[A-Z]/g, '_$&').toUpperCase(),
@@ -86,25 +66,8 @@ builder.subscriptionField('events', (t) =>
     subscribe: (_root, { filter, after }, { services, viewer }) => {
       const jobIds = filter?.jobIds?.map(jobUuidFrom);
       const roomIds = filter?.roomIds?.map((id) => uuidFrom(id, ['Room'], 'room'));
-      const conditions = filter ? { ...filter, jobIds, roomIds } : null;
+      const conditions = { ...filter, jobIds, roomIds };
       return new Stream<StreamItem>(services.events.project(conditions, after ?? null, viewer));
-    },
-    resolve: (item) => item,
-  }),
-);
-
-builder.subscriptionField('roomEvents', (t) =>
-  t.withAuth({ mayUse: 'Subscription.roomEvents' }).field({
-    type: Event,
-    description:
-      'Follows a room and its jobs: the state now, then every change in order, none twice, none missed. Does not end by itself.',
-    args: {
-      roomId: t.arg.id({ description: 'Global id of the room.' }),
-      after: t.arg({ type: 'Cursor', required: false, description: afterDescription }),
-    },
-    subscribe: async (_root, { roomId, after }, { services, viewer }) => {
-      const id = uuidFrom(roomId, ['Room'], 'room');
-      return new Stream<StreamItem>(await services.events.room(id, after ?? null, viewer));
     },
     resolve: (item) => item,
   }),

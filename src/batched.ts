@@ -1,5 +1,8 @@
 /** Loads that are asked for one by one, and done together. */
 
+/** How long a query is waited for before the next one goes beside it: it may be one that is never answered. */
+const patienceMs = 1_000;
+
 interface Batch<Value> {
   ids: Set<string>;
   loaded: Promise<ReadonlyMap<string, Value>>;
@@ -19,7 +22,7 @@ export function batched<Value>(
 
   function open(): Batch<Value> {
     const ids = new Set<string>();
-    const loaded = Promise.allSettled([running, new Promise((resolve) => setImmediate(resolve))]).then(() => {
+    const loaded = Promise.all([settledOrLate(running), new Promise((resolve) => setImmediate(resolve))]).then(() => {
       waiting = undefined;
       return load([...ids]);
     });
@@ -32,4 +35,15 @@ export function batched<Value>(
     waiting.ids.add(id);
     return (await waiting.loaded).get(id) ?? null;
   };
+}
+
+function settledOrLate(running: Promise<unknown>): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, patienceMs);
+    const settle = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    running.then(settle, settle);
+  });
 }

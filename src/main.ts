@@ -7,7 +7,7 @@ import { createDatabase } from './db.js';
 import { startFeed } from './events/feed.js';
 import { createReadiness } from './http/readiness.js';
 import { createStreamKeeper } from './http/stream-keeper.js';
-import { announceStorage, installationEpoch } from './installation.js';
+import { adoptRestoredEvents, announceStorage, installationEpoch } from './installation.js';
 import { createLogger } from './logger.js';
 import { startServer } from './server.js';
 import { createServices } from './services/services.js';
@@ -23,6 +23,7 @@ const database = createDatabase(url);
 const client = createTemporalClient(config);
 const authenticator = createAuthenticator(database);
 const streams = createStreamKeeper({ authenticator, connectionsPerKey: config.connectionsPerKey, log });
+await adoptRestoredEvents(database, log);
 const feed = startFeed({
   url,
   db: database,

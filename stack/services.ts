@@ -13,16 +13,13 @@ const scripts: Record<ServiceName, string[]> = {
   recorder: ['worker/main.ts', '--role', 'recorder'],
 };
 
-/** What an event leaves behind is gone within the tick: in the default 16 MB, collecting it took 13 % of a busy API's time, in these 8. */
-const nodeOptions: Record<ServiceName, string[]> = { api: ['--max-semi-space-size=64'], jobs: [], recorder: [] };
-
 /** `url`: where the API answers. */
 export function serviceSpec(name: ServiceName, projectRoot: string, env: NodeJS.ProcessEnv, url: string): ProcessSpec {
   return {
     name,
     command: async () => ({
       file: process.execPath,
-      args: [...nodeOptions[name], '--import', 'tsx', ...scripts[name]],
+      args: ['--import', 'tsx', ...scripts[name]],
       env,
     }),
     cwd: projectRoot,

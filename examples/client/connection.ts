@@ -1,7 +1,8 @@
 /** The WebSocket that all subscriptions of a client share: opened when the first begins, closed when the last has ended. */
 import type { FormattedExecutionResult } from 'graphql';
-import { createClient, type SubscribePayload } from 'graphql-ws';
+import type { SubscribePayload } from 'graphql-ws';
 import { errorOfSubscription, isCloseEvent, refused, TapedeckError } from './errors.js';
+import { createClientWithHeartbeat } from './heartbeat.js';
 
 export type AskKey = () => string | Promise<string>;
 
@@ -19,21 +20,15 @@ export interface Connection {
   close(): Promise<void>;
 }
 
-/** A service that lives answers a ping in far less; a frozen one, or a broken network, would be waited for without end. */
-const pingIntervalMs = 10_000;
-const pongLimitMs = 5_000;
-const connectLimitMs = 10_000;
-
 /** `renewable`: a key that was refused is asked for again, once, since it may have expired. */
 export function createConnection(url: string, askKey: AskKey, renewable: boolean, webSocket: unknown): Connection {
   let welcomedAt = Number.POSITIVE_INFINITY;
   let key: string | undefined;
   let refusals = 0;
-  let pongLimit: ReturnType<typeof setTimeout> | undefined;
 
-  const sockets = createClient({
+  const sockets = createClientWithHeartbeat({
     url: url.replace(/^http/, 'ws'),
-    webSocketImpl: withConnectLimit(webSocket ?? (globalThis as { WebSocket?: unknown }).WebSocket),
+    webSocketImpl: webSocket,
     async connectionParams() {
       const asked = await askKey();
       if (refusals > 0 && asked === key) throw keyRefused('The service refused the key, and there is no other.');
@@ -42,8 +37,6 @@ export function createConnection(url: string, askKey: AskKey, renewable: boolean
     },
     // Whoever subscribes does so again, with the cursor of then; the library would send what was asked for at first.
     retryAttempts: 0,
-    connectionAckWaitTimeout: connectLimitMs,
-    keepAlive: pingIntervalMs,
     on: {
       connecting() {
         welcomedAt = Number.POSITIVE_INFINITY;
@@ -52,14 +45,7 @@ export function createConnection(url: string, askKey: AskKey, renewable: boolean
         welcomedAt = performance.now();
         refusals = 0;
       },
-      ping(received) {
-        if (!received) pongLimit = setTimeout(() => sockets.terminate(), pongLimitMs);
-      },
-      pong(received) {
-        if (received) clearTimeout(pongLimit);
-      },
       closed(event) {
-        clearTimeout(pongLimit);
         if (isCloseEvent(event) && event.code === refused) refusals++;
       },
     },
@@ -84,22 +70,4 @@ export function createConnection(url: string, askKey: AskKey, renewable: boolean
 
 function keyRefused(message: string, temporary = false): TapedeckError {
   return new TapedeckError('UNAUTHENTICATED', message, { temporary });
-}
-
-interface Closable {
-  close(): void;
-  addEventListener(type: string, listener: () => void): void;
-}
-
-/** The same class, but a socket that does not open in time is closed: a frozen service accepts connections and says nothing. */
-function withConnectLimit(webSocket: unknown): unknown {
-  if (typeof webSocket !== 'function') return webSocket;
-  return new Proxy(webSocket, {
-    construct(target, args) {
-      const socket: Closable = Reflect.construct(target, args);
-      const limit = setTimeout(() => socket.close(), connectLimitMs);
-      for (const type of ['open', 'error', 'close']) socket.addEventListener(type, () => clearTimeout(limit));
-      return socket as object;
-    },
-  });
 }

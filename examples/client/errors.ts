@@ -27,7 +27,7 @@ const temporaryCodes: readonly string[] = ['INTERNAL', 'UNAVAILABLE'];
 export const refused = 4403;
 
 /** Close codes that blame what this client said: it would say the same again. */
-const misunderstood: readonly number[] = [4400, 4401, 4406, 4409, 4429];
+const misunderstood: readonly number[] = [1009, 4400, 4401, 4406, 4409, 4429];
 
 export function errorOfAnswer(errors: readonly GraphqlError[]): TapedeckError {
   const code = String(errors[0]?.extensions?.code ?? 'INTERNAL');

@@ -37,5 +37,10 @@ function watch(): Promise<void> {
   });
 }
 
-// A stream of events is completed only for a reader that was too slow: the rest is behind the cursor.
-for (;;) await watch();
+try {
+  // A stream of events is completed only for a reader that was too slow: the rest is behind the cursor.
+  for (;;) await watch();
+} catch (error) {
+  console.error((error as Error).message);
+  process.exit(1);
+}

@@ -168,7 +168,7 @@ export class EventCohort {
     if (frames.length > 0) for (const member of this.#members) member.deliver(frames);
   }
 
-  async #cutOff(member: Member, last: StreamItem | null, dropped: number): Promise<void> {
+  async #cutOff(member: Member, last: StreamItem | Position | null, dropped: number): Promise<void> {
     if (last) {
       const item = this.source.lagged(last, dropped);
       await member.tell([{ bytes: await this.render(item), of: null }]);

@@ -1,7 +1,9 @@
 /** The streams of events: of a job, of a room, of a project. Each begins with the state now, or goes on from a cursor. */
 import { batched } from '../batched.js';
 import type { Database } from '../db.js';
-import type { StreamItem, StreamSubject } from '../jobs/events.js';
+import type { JobEventType, StreamItem, StreamSubject } from '../jobs/events.js';
+import type { JobState } from '../jobs/states.js';
+import { limitedTo } from '../limited.js';
 import { NotFoundError, ValidationError } from '../services/errors.js';
 import { type CommittedEvent, jobTopic, projectTopic, roomTopic } from './bus.js';
 import { formatCursor, type Position, parseCursor } from './position.js';
@@ -18,12 +20,38 @@ interface LatestEvent {
   occurred_at: Date;
 }
 
-type Includes = (event: CommittedEvent) => boolean;
+/** Reads of the table at once: a thousand clients that come back with old cursors must leave connections for others. */
+const readsAtOnce = 4;
+
+/** Which events of a project are told: those that every given condition holds for. */
+export interface EventConditions {
+  types?: readonly JobEventType[] | null;
+  /** Changes into one of these states, and no other event. */
+  states?: readonly JobState[] | null;
+  jobIds?: readonly string[] | null;
+  roomIds?: readonly string[] | null;
+}
+
+function includesOf({ types, states, jobIds, roomIds }: EventConditions): (event: CommittedEvent) => boolean {
+  const among = <Value>(values: readonly Value[], of: (event: CommittedEvent) => Value | null) => {
+    const wanted = new Set<Value | null>(values);
+    return (event: CommittedEvent) => wanted.has(of(event));
+  };
+  const conditions = [
+    types && among(types, ({ payload }) => payload.type),
+    states && among(states, ({ payload }) => (payload.type === 'JobStateChanged' ? payload.state : null)),
+    jobIds && among(jobIds, ({ jobId }) => jobId),
+    roomIds && among(roomIds, ({ roomId }) => roomId),
+  ].filter((condition) => condition != null);
+  return (event) => conditions.every((holds) => holds(event));
+}
 
 export type EventSources = ReturnType<typeof createEventSources>;
 
 /** `epoch` names the database (installation.epoch). Access must have been checked by who asks for a source. */
 export function createEventSources({ db, epoch }: { db: Database; epoch: string }) {
+  const limited = limitedTo(readsAtOnce);
+
   /** Where a subscriber goes on; null where it is given a snapshot. Throws ValidationError. */
   function placeOf(after: string | null): Position | null {
     if (after === null) return null;
@@ -44,18 +72,23 @@ export function createEventSources({ db, epoch }: { db: Database; epoch: string 
     id: string;
     subject: StreamSubject;
     after: string | null;
-    includes: Includes;
+    conditions?: EventConditions;
     snapshot: EventSource['snapshot'];
   }): EventSource {
-    const { topic, column, id, subject, after, includes, snapshot } = options;
+    const { topic, column, id, subject, after, conditions = {}, snapshot } = options;
     return {
       kind: 'events',
-      ...{ topic, includes, itemOf, snapshot },
+      ...{ topic, itemOf, snapshot },
+      includes: includesOf(conditions),
       after: placeOf(after),
-      lagged: ({ cursor, sequence, occurredAt }, dropped) => {
+      lagged(last, dropped) {
+        const place =
+          'cursor' in last ? last : { cursor: formatCursor(epoch, last), sequence: 0, occurredAt: new Date() };
+        const { cursor, sequence, occurredAt } = place;
         return { kind: 'lagged', cursor, sequence, occurredAt, subject, dropped };
       },
-      async read(from) {
+      read: limited(async (from: Position) => {
+        const { types, states, jobIds, roomIds } = conditions;
         // A cursor beyond every transaction is of a database that was set back since: what it stands for never happened.
         const rows = await db.$queryRawUnsafe<(StoredEvent & { gone: boolean })[]>(
           `SELECT range.gone, settled.*
@@ -64,15 +97,20 @@ export function createEventSources({ db, epoch }: { db: Database; epoch: string 
              LEFT JOIN LATERAL (
                SELECT ${eventColumns} FROM event
                 WHERE event.${column} = $3::uuid AND (event.xid, event.id) > ($1::text::xid8, $2::bigint)
+                  AND ($4::text[] IS NULL OR event.type = ANY ($4))
+                  AND ($5::text[] IS NULL OR event.type = 'JobStateChanged' AND event.payload ->> 'state' = ANY ($5))
+                  AND ($6::uuid[] IS NULL OR event.job_id = ANY ($6))
+                  AND ($7::uuid[] IS NULL OR event.room_id = ANY ($7))
                   AND event.xid < pg_snapshot_xmin(pg_current_snapshot()) AND NOT range.gone
                 ORDER BY event.xid, event.id LIMIT ${pageSize}) AS settled ON true`,
           from.xid.toString(),
           from.id.toString(),
           id,
+          ...[types, states, jobIds, roomIds].map((values) => values ?? null),
         );
         if (rows[0]?.gone) return null;
         return rows.filter((row) => row.id !== null).map(committedEvent);
-      },
+      }),
     };
   }
 
@@ -130,7 +168,6 @@ export function createEventSources({ db, epoch }: { db: Database; epoch: string 
     job: (jobId: string, after: string | null): EventSource =>
       sourceOf({
         ...{ topic: jobTopic(jobId), column: 'job_id', id: jobId, subject: { of: 'job', jobId }, after },
-        includes: () => true,
         snapshot: () => jobSnapshot(jobId),
       }),
 
@@ -139,16 +176,15 @@ export function createEventSources({ db, epoch }: { db: Database; epoch: string 
       const subject: StreamSubject = { of: 'room', roomId };
       return sourceOf({
         ...{ topic: roomTopic(roomId), column: 'room_id', id: roomId, subject, after },
-        includes: () => true,
         snapshot: () => snapshotOf(subject),
       });
     },
 
-    /** Everything that happens in a project and is included. Throws ValidationError for a malformed cursor. */
-    project(projectId: string, after: string | null, includes: Includes): EventSource {
+    /** Everything that happens in a project and fulfils the conditions. Throws ValidationError for a malformed cursor. */
+    project(projectId: string, after: string | null, conditions: EventConditions): EventSource {
       const subject: StreamSubject = { of: 'project', projectId };
       return sourceOf({
-        ...{ topic: projectTopic(projectId), column: 'project_id', id: projectId, subject, after, includes },
+        ...{ topic: projectTopic(projectId), column: 'project_id', id: projectId, subject, after, conditions },
         snapshot: () => snapshotOf(subject),
       });
     },

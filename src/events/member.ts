@@ -10,8 +10,15 @@ export interface Frame {
   readonly of: { item: StreamItem; position: Position } | null;
 }
 
+/** What lies unsent on one connection, for all that it follows. */
+export interface Backlog {
+  bytes: number;
+}
+
 /** Where results go: a socket's subscription, or a stream of server-sent events. */
 export interface Sink {
+  /** Shared by the sinks of one connection, where there can be several. */
+  readonly backlog?: Backlog;
   /** Takes results; false when it wants no more until it calls `onReady`. */
   write(frames: readonly Frame[]): boolean;
   onReady: () => void;
@@ -19,13 +26,14 @@ export interface Sink {
   end(error?: unknown): void;
 }
 
-/** What may lie unsent; past either bound a follower of events is cut off, told so, and can resume from its cursor. */
-const bounds = { frames: 1_000, bytes: 1_048_576 };
+/** What may lie unsent; past any bound a follower of events is cut off, told so, and can resume from its cursor. */
+const bounds = { frames: 1_000, bytes: 1_048_576, bytesOfConnection: 4_194_304 };
 /** Handed over together: beyond it a socket would only hold what is counted here. */
 const chunkBytes = 65_536;
 
 export class Member {
   readonly #queue: Frame[] = [];
+  readonly #backlog: Backlog;
   #queuedBytes = 0;
   #dropped = 0;
   /** While it is told what was before, what is new waits. */
@@ -38,12 +46,13 @@ export class Member {
   #last: Frame | undefined;
   #drained: (() => void) | undefined;
 
-  /** `onCutOff` is called when the queue overflowed and what had fitted is sent, `last` being the last of it. */
+  /** `onCutOff` is called when the queue overflowed and what had fitted is sent, `last` being where the member got to. */
   constructor(
     private readonly sink: Sink,
     private readonly mode: 'events' | 'latest',
-    private readonly onCutOff: (member: Member, last: StreamItem | null, dropped: number) => void,
+    private readonly onCutOff: (member: Member, last: StreamItem | Position | null, dropped: number) => void,
   ) {
+    this.#backlog = sink.backlog ?? { bytes: 0 };
     sink.onReady = () => {
       this.#ready = true;
       this.#flush();
@@ -99,7 +108,7 @@ export class Member {
   end(error?: unknown): void {
     if (this.#over) return;
     this.#over = true;
-    this.#queue.length = 0;
+    this.#clear();
     this.#drained?.();
     this.sink.end(error);
   }
@@ -117,17 +126,30 @@ export class Member {
   #enqueue(frame: Frame): void {
     if (this.mode === 'latest') this.#clear();
     // Once one is missing, later ones would leave a hole.
-    else if (this.#dropped > 0 || this.#queue.length >= bounds.frames || this.#queuedBytes >= bounds.bytes) {
+    else if (this.#dropped > 0 || this.#isFull()) {
       this.#dropped++;
       return;
     }
     this.#queue.push(frame);
-    this.#queuedBytes += frame.bytes.length;
+    this.#count(frame.bytes.length);
+  }
+
+  #isFull(): boolean {
+    return (
+      this.#queue.length >= bounds.frames ||
+      this.#queuedBytes >= bounds.bytes ||
+      this.#backlog.bytes >= bounds.bytesOfConnection
+    );
+  }
+
+  #count(bytes: number): void {
+    this.#queuedBytes += bytes;
+    this.#backlog.bytes += bytes;
   }
 
   #clear(): void {
     this.#queue.length = 0;
-    this.#queuedBytes = 0;
+    this.#count(-this.#queuedBytes);
   }
 
   #flush(): void {
@@ -141,7 +163,7 @@ export class Member {
     if (this.#dropped > 0) {
       const dropped = this.#dropped;
       this.#live = false;
-      this.onCutOff(this, this.#last?.of?.item ?? null, dropped);
+      this.onCutOff(this, this.#last?.of?.item ?? this.#told, dropped);
     } else if (this.#ending) this.end();
   }
 
@@ -153,7 +175,7 @@ export class Member {
     for (const frame of this.#queue) {
       if (bytes >= chunkBytes) break;
       taken++;
-      this.#queuedBytes -= frame.bytes.length;
+      this.#count(-frame.bytes.length);
       if (this.#told && frame.of) {
         if (comparePositions(frame.of.position, this.#told) <= 0) continue;
         this.#told = null;

@@ -17,6 +17,8 @@ export function formatCursor(epoch: string, position: Position): string {
   return Buffer.from(`${epoch}:${position.xid}:${position.id}`).toString('base64url');
 }
 
+const most = 2n ** 63n - 1n;
+
 /** The position in a cursor, `foreign` when it is of another database, or null when it is no cursor at all. */
 export function parseCursor(epoch: string, cursor: string): Position | 'foreign' | null {
   if (cursor.length > 200) return null;
@@ -24,5 +26,7 @@ export function parseCursor(epoch: string, cursor: string): Position | 'foreign'
   const match = /^([0-9a-f-]{36}):(\d{1,20}):(\d{1,19})$/.exec(text);
   if (!match) return null;
   if (match[1] !== epoch) return 'foreign';
-  return { xid: BigInt(match[2] as string), id: BigInt(match[3] as string) };
+  const position = { xid: BigInt(match[2] as string), id: BigInt(match[3] as string) };
+  // Beyond what the database counts with, it was made up.
+  return position.xid > most || position.id > most ? null : position;
 }

@@ -20,7 +20,7 @@ export interface EventSource {
   /** Events of the topic behind `after` that are settled, oldest first; null when some were removed since. */
   read(after: Position): Promise<CommittedEvent[] | null>;
   /** What the subscriber is told last when it was cut off behind `last`. */
-  lagged(last: StreamItem, dropped: number): StreamItem;
+  lagged(last: StreamItem | Position, dropped: number): StreamItem;
 }
 
 /** Values of which only the newest counts. */

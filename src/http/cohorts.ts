@@ -26,6 +26,8 @@ import { Subscription } from './subscription.js';
 export interface SubscriptionContext extends Context {
   /** Where results are to be pushed; undefined: they are pulled. */
   sink?: Sink;
+  /** Called once when the subscription is over, however that came. */
+  onOver?: () => void;
 }
 
 export interface SubscriptionArgs extends ExecutionArgs {
@@ -57,7 +59,7 @@ export function createCohorts({ bus, log }: { bus: EventBus; log: Logger }) {
       const stream = await createSourceEventStream(args);
       if (!(stream instanceof Stream)) return stream as ExecutionResult;
       const source: Source = stream.source;
-      const { sink, requestId, viewer, ending } = args.contextValue;
+      const { sink, onOver, requestId, viewer, ending } = args.contextValue;
       const key = keyOf(args, viewer as Viewer);
       const subscription = new Subscription({
         join(joining) {
@@ -65,6 +67,7 @@ export function createCohorts({ bus, log }: { bus: EventBus; log: Logger }) {
           return cohort.join(joining, source.kind === 'events' ? source.after : null);
         },
         sink,
+        onOver,
         present: (error) => presentError(error, requestId, log),
       });
       const end = () => {

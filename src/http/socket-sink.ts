@@ -22,6 +22,7 @@ export interface SocketSinks {
  */
 export function socketSinks(webSocket: WebSocket, socket: Socket): SocketSinks {
   const waiting = new Set<Sink>();
+  const backlog = { bytes: 0 };
   socket.on('drain', () => {
     const ready = [...waiting];
     waiting.clear();
@@ -32,6 +33,7 @@ export function socketSinks(webSocket: WebSocket, socket: Socket): SocketSinks {
     sink(operationId) {
       const before = Buffer.from(`{"id":${JSON.stringify(operationId)},"type":"next","payload":`);
       const sink: Sink = {
+        backlog,
         write(frames) {
           if (webSocket.readyState !== webSocket.OPEN || socket.writableEnded) return false;
           if (socket.write(messages(before, frames))) return true;

@@ -1,7 +1,7 @@
 /** GraphQL over WebSocket (graphql-transport-ws), on the path of the HTTP endpoint. */
 import { randomUUID } from 'node:crypto';
 import type { Server } from 'node:http';
-import type { ExecutionArgs, ExecutionResult, GraphQLError } from 'graphql';
+import { type ExecutionArgs, type ExecutionResult, type GraphQLError, getOperationAST } from 'graphql';
 import type { Disposable, SubscribePayload } from 'graphql-ws';
 import { type Extra, useServer } from 'graphql-ws/use/ws';
 import { isAsyncIterable } from 'graphql-yoga';
@@ -19,12 +19,17 @@ import type { StreamKeeper } from './stream-keeper.js';
 import type { GraphqlServer, Transport } from './yoga.js';
 
 /** Close codes of the protocol, and one of the WebSocket registry. */
-const closeCodes = { forbidden: 4403, tryAgainLater: 1013, goingAway: 1001 } as const;
+const closeCodes = { forbidden: 4403, idInUse: 4409, tryAgainLater: 1013, goingAway: 1001 } as const;
 
 interface Session extends Extra, Record<PropertyKey, unknown> {
   viewer?: Viewer;
   release?: () => void;
   sinks?: SocketSinks;
+  /**
+   * Ids of operations that are not over here, though the client may have completed them. The library forgets an id at once, and
+   * would take what is left of the old operation for a new one with the same id.
+   */
+  unsettled?: Set<string>;
 }
 
 /** What Yoga hands out per operation. */
@@ -53,7 +58,13 @@ export function serveSockets(deps: {
   log: Logger;
 }): Disposable {
   const { server, graphql, authenticator, streams, log } = deps;
-  const sockets = new WebSocketServer({ server, path: graphql.graphqlEndpoint, maxPayload: limits.bodyBytes });
+  const sockets = new WebSocketServer({
+    server,
+    path: graphql.graphqlEndpoint,
+    maxPayload: limits.bodyBytes,
+    // Each message in a turn of its own: what one of them ends is then over before the next is heard.
+    allowSynchronousEvents: false,
+  });
 
   /** Finds out who connects; false closes the socket as forbidden. */
   async function admit(session: Session, params: unknown): Promise<boolean> {
@@ -100,6 +111,10 @@ export function serveSockets(deps: {
     const document = enveloped.parse(payload.query);
     const errors = enveloped.validate(enveloped.schema, document);
     if (errors.length > 0) return errors.map((error) => presentError(error, requestId, log));
+    if (!getOperationAST(document, payload.operationName)) {
+      const message = 'The document has several operations, or none of that name. Name one of its operations.';
+      return [presentError(requestError('BAD_USER_INPUT', message), requestId, log)];
+    }
     return {
       schema: enveloped.schema,
       document,
@@ -116,30 +131,43 @@ export function serveSockets(deps: {
       connectionInitWaitTimeout: limits.connectionInitMs,
       onConnect: ({ extra, connectionParams }) => admit(extra, connectionParams),
       onClose: ({ extra }) => extra.release?.(),
-      async onSubscribe({ extra, subscriptions }, id, payload) {
+      async onSubscribe({ extra }, id, payload) {
         const requestId = randomUUID();
         // Until the client answers the closing of a socket, what it still sends is heard.
         if (extra.socket.readyState !== extra.socket.OPEN) return [presentError(unauthenticated(), requestId, log)];
-        if (Object.keys(subscriptions).length > limits.operationsPerSocket) {
+        extra.unsettled ??= new Set();
+        const { unsettled } = extra;
+        if (unsettled.has(id)) {
+          extra.socket.close(closeCodes.idInUse, 'The operation with this id is not over yet');
+          return [presentError(requestError('BAD_USER_INPUT', 'The id is in use.'), requestId, log)];
+        }
+        if (unsettled.size >= limits.operationsPerSocket) {
           const message = `At most ${limits.operationsPerSocket} operations at once are allowed on one connection.`;
           return [presentError(requestError('LIMIT_EXCEEDED', message), requestId, log)];
         }
-        try {
-          return await prepare(extra, id, payload, requestId);
-        } catch (error) {
-          return [presentError(error, requestId, log)];
-        }
+        unsettled.add(id);
+        const prepared = await prepare(extra, id, payload, requestId).catch((error) => [
+          presentError(error, requestId, log),
+        ]);
+        if (Array.isArray(prepared)) unsettled.delete(id);
+        return prepared;
       },
       async execute(args) {
-        const { rootValue, contextValue } = args as Operation;
-        return withoutHttp(presentResult(await rootValue.execute(args), { requestId: contextValue.requestId, log }));
+        const { rootValue, contextValue, session, id } = args as Operation;
+        try {
+          return withoutHttp(presentResult(await rootValue.execute(args), { requestId: contextValue.requestId, log }));
+        } finally {
+          session.unsettled?.delete(id);
+        }
       },
       async subscribe(args) {
         const { rootValue, contextValue, session, id } = args as Operation;
         session.sinks ??= socketSinks(session.socket, session.request.socket);
         contextValue.sink = session.sinks.sink(id);
+        contextValue.onOver = () => session.unsettled?.delete(id);
         const result = await rootValue.subscribe(args);
         if (isAsyncIterable(result)) return result;
+        contextValue.onOver();
         return withoutHttp(presentResult(result, { requestId: contextValue.requestId, log }));
       },
       onError: (_context, _id, _payload, errors) => errors.map((error) => shown(error).toJSON()),

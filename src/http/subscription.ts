@@ -17,6 +17,7 @@ export class Subscription implements AsyncGenerator<ExecutionResult, void, undef
   readonly #frames: Frame[] = [];
   readonly #present: (error: unknown) => GraphQLError;
   readonly #isPulled: boolean;
+  readonly #onOver: (() => void) | undefined;
   #leave: (() => void) | undefined;
   #ended: { error?: GraphQLError } | undefined;
   #awaken = () => {};
@@ -24,9 +25,11 @@ export class Subscription implements AsyncGenerator<ExecutionResult, void, undef
   constructor(options: {
     join: (sink: Sink) => () => void;
     sink: Sink | undefined;
+    onOver?: (() => void) | undefined;
     present: (error: unknown) => GraphQLError;
   }) {
-    const { join, sink, present } = options;
+    const { join, sink, onOver, present } = options;
+    this.#onOver = onOver;
     this.#join = join;
     this.#isPulled = sink === undefined;
     this.#present = present;
@@ -49,6 +52,7 @@ export class Subscription implements AsyncGenerator<ExecutionResult, void, undef
     if (this.#ended) return;
     this.#ended = error === undefined ? {} : { error: this.#present(error) };
     this.#leave?.();
+    this.#onOver?.();
     this.#awaken();
   }
 

@@ -44,7 +44,10 @@ export type StreamSubject =
   | { of: 'room'; roomId: string }
   | { of: 'project'; projectId: string };
 
-/** One item of a stream of events. `cursor` is opaque: any stream goes on behind this item with it. */
+/**
+ * One item of a stream of events. `cursor` is opaque: any stream of the project goes on behind this item with it. Only that of
+ * a job's snapshot is good for streams of this job alone: elsewhere something older may not be settled yet.
+ */
 export type StreamItem = { cursor: string; occurredAt: Date } & (
   | { kind: 'event'; sequence: number; jobId: string; payload: JobEventPayload }
   /** The state when the stream begins. `sequence`: of the job's latest event; 0 where it is not of one job. */

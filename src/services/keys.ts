@@ -25,7 +25,7 @@ export function createKeys({ db }: { db: Database }) {
     /** Makes a key of the viewer's project. `key` is never to be seen again. Throws ValidationError. */
     async create({ name, scopes, expiresAt }: NewKey, viewer: Viewer): Promise<{ id: string; key: string }> {
       const label = name.trim();
-      const issues = [...nameIssues(label), ...scopeIssues(scopes, viewer), ...expiryIssues(expiresAt)];
+      const issues = [...nameIssues(label), ...scopeIssues(scopes, viewer), ...expiryIssues(expiresAt, viewer)];
       if (issues.length > 0) throw new ValidationError(issues);
       const { token, prefix, hash } = createApiKeyToken();
       const granted = allScopes.filter((scope) => scopes.includes(scope));
@@ -55,7 +55,12 @@ function nameIssues(name: string): FieldIssue[] {
   return /\p{Cc}/u.test(name) ? [{ field: 'name', message: 'It contains control characters. Use plain text.' }] : [];
 }
 
-function expiryIssues(expiresAt: NewKey['expiresAt']): FieldIssue[] {
+function expiryIssues(expiresAt: NewKey['expiresAt'], viewer: Viewer): FieldIssue[] {
+  const own = viewer.kind === 'key' ? viewer.expiresAt : undefined;
+  if (own && (!expiresAt || expiresAt > own)) {
+    const message = `Your credentials expire at ${own.toISOString()}, and cannot give longer than they last. Use that or earlier.`;
+    return [{ field: 'expiresAt', message }];
+  }
   if (!expiresAt) return [];
   const lifetimeMs = expiresAt.getTime() - Date.now();
   if (lifetimeMs > 0 && lifetimeMs <= maxLifetimeMs) return [];

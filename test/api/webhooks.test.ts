@@ -76,7 +76,7 @@ describe.concurrent('callbacks', () => {
     return {
       projectId,
       client,
-      job: (url: string) => createJobRow(db, projectId, 'QUEUED', url),
+      job: (url: string) => createJobRow(db, projectId, 'QUEUED', { callbackUrl: url }),
       rotate: async () => (await rotation(client)).secret,
       log: (filter: object = {}) => logOf(client, filter),
     };

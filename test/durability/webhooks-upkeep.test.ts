@@ -43,7 +43,8 @@ describe('the upkeep of callbacks', () => {
 
     test('one that cannot be woken keeps no other from it, is reported, and is tried again', async () => {
       const jobs: string[] = [];
-      for (let count = 0; count < 45; count++) jobs.push(await createJobRow(db, projectId, 'QUEUED', url));
+      for (let count = 0; count < 45; count++)
+        jobs.push(await createJobRow(db, projectId, 'QUEUED', { callbackUrl: url }));
       const [oldest] = jobs as [string];
       const { asked, dispatch } = dispatcherOfTest(oldest);
       await expect(dispatch()).rejects.toThrow('too many signals');
@@ -54,7 +55,7 @@ describe('the upkeep of callbacks', () => {
     });
 
     test('one that does not react is reminded less and less often, of a new attempt at once', async () => {
-      const jobId = await createJobRow(db, projectId, 'QUEUED', url);
+      const jobId = await createJobRow(db, projectId, 'QUEUED', { callbackUrl: url });
       const { asked, dispatch } = dispatcherOfTest();
       vi.useFakeTimers({ toFake: ['Date'] });
       onTestFinished(() => void vi.useRealTimers());
@@ -72,7 +73,7 @@ describe('the upkeep of callbacks', () => {
     });
 
     test('ends when the worker is stopped', async () => {
-      await createJobRow(db, projectId, 'QUEUED', url);
+      await createJobRow(db, projectId, 'QUEUED', { callbackUrl: url });
       const { asked, stopping, dispatch } = dispatcherOfTest();
       stopping.abort();
       await dispatch();

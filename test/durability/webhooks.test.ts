@@ -46,7 +46,7 @@ describe('callbacks survive', () => {
 
   /** A job whose first change of state is on its way to the receiver. */
   async function jobWith(receiver: Receiver): Promise<JobOfTest> {
-    return { receiver, jobId: await createJobRow(db, projectId, 'QUEUED', receiver.url) };
+    return { receiver, jobId: await createJobRow(db, projectId, 'QUEUED', { callbackUrl: receiver.url }) };
   }
 
   async function receiverOfTest(): Promise<Receiver> {

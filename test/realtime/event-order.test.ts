@@ -1,19 +1,21 @@
 import { pino } from 'pino';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createDatabase, type Database } from '../../src/db.js';
 import { jobTopic } from '../../src/events/bus.js';
-import { createEventSources, type EventSources } from '../../src/events/event-sources.js';
+import { createEventSources, type EventConditions, type EventSources } from '../../src/events/event-sources.js';
 import { type Feed, startFeed } from '../../src/events/feed.js';
 import { appendJobEvent } from '../../src/events/outbox.js';
 import { formatCursor, parseCursor } from '../../src/events/position.js';
 import { installationEpoch } from '../../src/installation.js';
 import type { StreamItem } from '../../src/jobs/events.js';
+import { type OwnDatabase, ownDatabase } from '../testkit/database.js';
 import { follow } from '../testkit/follower.js';
-import { happen } from '../testkit/happen.js';
-import { createJobRow, createProject } from '../testkit/jobs.js';
+import { enter, happen, happenOften } from '../testkit/happen.js';
+import { createJobRow, createProject, createRoom } from '../testkit/jobs.js';
 
 describe('a stream of events', () => {
-  const url = inject('stack').databaseUrl;
+  let own: OwnDatabase;
+  let url: string;
   let db: Database;
   let feed: Feed;
   let epoch: string;
@@ -21,16 +23,21 @@ describe('a stream of events', () => {
   let projectId: string;
 
   beforeAll(async () => {
+    own = await ownDatabase();
+    ({ url } = own);
     db = createDatabase(url, 20);
+    epoch = await installationEpoch(db);
+    // As if there had been older events once: else the feed would remember all there ever were.
+    await db.installation.updateMany({ data: { eventsRemovedXid: 1n, eventsRemovedId: 1n } });
     feed = startFeed({ url, db, log: pino({ level: 'silent' }), onRewound: () => {} });
     await feed.ready;
-    epoch = await installationEpoch(db);
     sources = createEventSources({ db, epoch });
     projectId = await createProject(db);
   });
   afterAll(async () => {
     await feed.close();
     await db.$disconnect();
+    await own.remove();
   });
 
   const followJob = (jobId: string, after: string | null = null) => follow(feed, sources.job(jobId, after));
@@ -72,12 +79,8 @@ describe('a stream of events', () => {
   test('goes on from the table where more was missed than is remembered', async () => {
     const jobId = await createJobRow(db, projectId);
     const cursor = (await followJob(jobId).first(1))[0]?.cursor as string;
-    // Statements of 1,000 each, for speed; three pages of the table.
-    await db.$executeRaw`
-      WITH job AS (UPDATE job SET event_sequence = event_sequence + 1200 WHERE id = ${jobId}::uuid RETURNING id, project_id)
-      INSERT INTO event (project_id, job_id, job_seq, type, payload)
-      SELECT job.project_id, job.id, 1 + number, 'JobFileAdded', '{"type":"JobFileAdded","name":"n","kind":"LOG","fileId":"x"}'
-        FROM job, generate_series(1, 1200) AS number`;
+    // Three pages of the table.
+    await happenOften(db, jobId, 1_200);
     const late = startFeed({ url, db, log: pino({ level: 'silent' }), onRewound: () => {} });
     await late.ready;
     // Nothing that is older than the last event is remembered here.
@@ -125,11 +128,7 @@ describe('a stream of events', () => {
   test("keeps a job's own order in that of commits, even if an older transaction had to wait for a younger one", async () => {
     const project = await createProject(db);
     const jobId = await createJobRow(db, project);
-    const open = (after: string | null) =>
-      follow(
-        feed,
-        sources.project(project, after, () => true),
-      );
+    const open = (after: string | null) => follow(feed, sources.project(project, after, {}));
     const follower = open(null);
     const [snapshot] = await follower.first(1);
     expect(snapshot).toMatchObject({ kind: 'snapshot', sequence: 0, subject: { of: 'project', projectId: project } });
@@ -161,7 +160,6 @@ describe('a stream of events', () => {
     const foreign = Buffer.from('00000000-0000-4000-8000-000000000000:5:5').toString('base64url');
     const future = formatCursor(epoch, { xid: position.xid + 1_000_000n, id: 1n });
     const removed = formatCursor(epoch, { xid: 0n, id: 0n });
-    await db.installation.updateMany({ data: { eventsRemovedXid: 1n, eventsRemovedId: 1n } });
     for (const after of [foreign, future, removed]) {
       const other = await createJobRow(db, projectId);
       const follower = followJob(other, after);
@@ -173,48 +171,38 @@ describe('a stream of events', () => {
     expect(() => sources.job(jobId, 'nonsense')).toThrow(expect.objectContaining({ code: 'VALIDATION_FAILED' }));
   });
 
-  test('a follower that does not read is told how many events it missed, and resumes from its last cursor', async () => {
-    const jobId = await createJobRow(db, projectId);
-    const follower = followJob(jobId);
-    follower.pause();
-    await follower.first(1);
-    const published = new Promise<void>((resolve) => {
-      const unsubscribe = feed.bus.subscribe(jobTopic(jobId), (told) => {
-        if (told.at(-1)?.jobSequence !== 1_203) return;
-        unsubscribe();
-        resolve();
-      });
-    });
-    await happen(db, jobId);
-    // More than the 1,000 that may lie unread, in one statement for speed.
-    await db.$executeRaw`
-      WITH job AS (UPDATE job SET event_sequence = event_sequence + 1200 WHERE id = ${jobId}::uuid RETURNING id, project_id)
-      INSERT INTO event (project_id, job_id, job_seq, type, payload)
-      SELECT job.project_id, job.id, 2 + number, 'JobFileAdded', '{"type":"JobFileAdded","name":"n","kind":"LOG","fileId":"x"}'
-        FROM job, generate_series(1, 1200) AS number`;
-    await happen(db, jobId);
-    await published;
-    follower.resume();
-    expect(await follower.ended).toBeUndefined();
-    const last = follower.items.at(-1) as StreamItem;
-    expect(last).toMatchObject({ kind: 'lagged', subject: { of: 'job', jobId } });
-    expect(follower.items.length - 2 + (last.kind === 'lagged' ? last.dropped : 0)).toBe(1_202);
-    const resumed = followJob(jobId, last.cursor);
-    const rest = await resumed.first(1_203 - last.sequence);
-    expect(sequences(rest)).toEqual(events(last.sequence + 1, 1_203));
-    resumed.leave();
-  });
-
-  test('a lost database connection delays events but loses none', async () => {
-    const jobId = await createJobRow(db, projectId);
-    const follower = followJob(jobId);
-    await follower.first(1);
-    for (let index = 0; index < 3; index++) await happen(db, jobId);
-    // Those that listen, and those that read events.
-    await db.$queryRaw`SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-      WHERE pid <> pg_backend_pid() AND (query LIKE 'LISTEN%' OR query LIKE '%fence.xmin%') AND datname = current_database()`;
-    for (let index = 0; index < 3; index++) await happen(db, jobId);
-    expect(sequences(await follower.first(7))).toEqual(['snapshot 1', ...events(2, 7)]);
-    follower.leave();
+  test('of a project tells the same events under a condition, whether from memory or from the table', async () => {
+    const projectId = await createProject(db);
+    const rooms = [await createRoom(db, projectId), await createRoom(db, projectId)] as const;
+    const jobs: string[] = [];
+    for (const roomId of [...rooms, undefined]) jobs.push(await createJobRow(db, projectId, 'QUEUED', { roomId }));
+    const [one, other] = jobs as [string, string, string];
+    for (const jobId of jobs) {
+      await happen(db, jobId);
+      for (const state of ['RECORDING', 'COMPLETE'] as const) await enter(db, jobId, state);
+    }
+    const beginning = { xid: 1n, id: 1n };
+    const told = async (conditions: EventConditions) =>
+      (await sources.project(projectId, null, conditions).read(beginning)) ?? [];
+    // Events are read once every older transaction on the server has ended, also those of other tests.
+    await expect.poll(async () => (await told({})).length, { timeout: 20_000 }).toBe(12);
+    const all = await told({});
+    const counts: number[] = [];
+    for (const conditions of [
+      { types: ['JobFileAdded'] },
+      { states: ['COMPLETE', 'QUEUED'] },
+      { jobIds: [one, other] },
+      { roomIds: [rooms[1]] },
+      { types: ['JobStateChanged'], jobIds: [one], roomIds: [rooms[0]], states: ['RECORDING'] },
+      { jobIds: [one], roomIds: [rooms[1]] },
+      { types: [] },
+      { jobIds: null, types: null },
+    ] as EventConditions[]) {
+      const { includes } = sources.project(projectId, null, conditions);
+      const read = await told(conditions);
+      expect(read).toEqual(all.filter(includes));
+      counts.push(read.length);
+    }
+    expect(counts).toEqual([3, 6, 8, 4, 1, 0, 0, 12]);
   });
 });

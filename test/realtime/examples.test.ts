@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodeId } from '../../schema/ids.js';
 import { loadConfig } from '../../src/config.js';
 import { type OwnDatabase, ownDatabase } from '../testkit/database.js';
+import { linkTo } from '../testkit/database-link.js';
 import { happen } from '../testkit/happen.js';
 import { createJobRow, createProject } from '../testkit/jobs.js';
 import { createKey } from '../testkit/keys.js';
@@ -22,8 +23,8 @@ afterAll(async () => {
 });
 
 /** What an example prints: type and number of each event. */
-function watch(example: string, ...args: string[]) {
-  const process = spawn('node', ['--import', 'tsx', `examples/${example}/watch.ts`, '--url', service.url, ...args], {
+function watch(example: string, url: string, ...args: string[]) {
+  const process = spawn('node', ['--import', 'tsx', `examples/${example}/watch.ts`, '--url', url, ...args], {
     cwd: loadConfig().projectRoot,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -45,8 +46,8 @@ describe('the examples with graphql-ws, urql and Apollo', () => {
     const key = await createKey(own.db, projectId);
     const jobId = await createJobRow(own.db, projectId, 'RECORDING');
     const watched = examples.flatMap((example) => [
-      { example, first: 'JobSnapshot 1', ...watch(example, '--key', key, encodeId('Job', jobId)) },
-      { example, first: 'ProjectSnapshot 0', ...watch(example, '--key', key) },
+      { example, first: 'JobSnapshot 1', ...watch(example, service.url, '--key', key, encodeId('Job', jobId)) },
+      { example, first: 'ProjectSnapshot 0', ...watch(example, service.url, '--key', key) },
     ]);
     try {
       for (const { told, first, errors } of watched)
@@ -67,8 +68,32 @@ describe('the examples with graphql-ws, urql and Apollo', () => {
     }
   }, 120_000);
 
+  test('notice that the network has gone silent, and tell every event once', async () => {
+    const projectId = await createProject(own.db);
+    const key = await createKey(own.db, projectId);
+    const jobId = await createJobRow(own.db, projectId, 'RECORDING');
+    const link = await linkTo(service.url);
+    const watched = examples.map((example) => ({
+      example,
+      ...watch(example, link.url, '--key', key, encodeId('Job', jobId)),
+    }));
+    try {
+      for (const { told, errors } of watched)
+        await expect.poll(() => [...told, ...errors], { timeout: patienceMs }).toEqual(['JobSnapshot 1']);
+      link.silence();
+      await happen(own.db, jobId);
+      for (const { example, told, errors } of watched) {
+        await expect.poll(() => told.length, { timeout: patienceMs, message: example }).toBeGreaterThanOrEqual(2);
+        expect([...told, ...errors], example).toEqual(['JobSnapshot 1', 'JobFileAdded 2']);
+      }
+    } finally {
+      for (const { end } of watched) end();
+      await link.close();
+    }
+  }, 120_000);
+
   test.each(examples)('%s says what is wrong with a key, and ends', async (example) => {
-    const { ended, errors, end } = watch(example, '--key', 'nonsense');
+    const { ended, errors, end } = watch(example, service.url, '--key', 'nonsense');
     try {
       expect(await ended).toBe(1);
       expect(errors.join('\n')).toContain('4403');

@@ -9,7 +9,7 @@ import type { EventSource } from '../../src/events/source.js';
 import { installationEpoch } from '../../src/installation.js';
 import type { StreamItem } from '../../src/jobs/events.js';
 import { follow } from '../testkit/follower.js';
-import { createJobRow, createProject } from '../testkit/jobs.js';
+import { createJobRow, createProject, createRoom } from '../testkit/jobs.js';
 
 const runs = 1_000;
 const atOnce = 8;
@@ -78,7 +78,11 @@ async function write(jobs: readonly string[], { below, of, rest }: Chance): Prom
 const nameOf = (jobId: string, sequence: number) => `${jobId} ${sequence}`;
 
 /** What the table has behind the snapshot that a stream began with. */
-async function eventsBehind(snapshot: StreamItem, column: 'job_id' | 'project_id', id: string): Promise<string[]> {
+async function eventsBehind(
+  snapshot: StreamItem,
+  column: 'job_id' | 'room_id' | 'project_id',
+  id: string,
+): Promise<string[]> {
   const position = parseCursor(epoch, snapshot.cursor);
   if (position === null || position === 'foreign') throw new Error('The cursor is none.');
   const rows = await db.$queryRawUnsafe<{ job_id: string; job_seq: number }[]>(
@@ -140,7 +144,9 @@ async function listen(options: {
 async function run(seed: number): Promise<void> {
   const chances = chance(seed);
   const projectId = await createProject(db);
-  const jobs = await Promise.all([1, 2].map(() => createJobRow(db, projectId)));
+  const roomId = await createRoom(db, projectId);
+  const rooms = [roomId, chances.of([roomId, undefined])];
+  const jobs = await Promise.all(rooms.map((room) => createJobRow(db, projectId, 'QUEUED', { roomId: room })));
   const followed = chances.of(jobs);
   const writing = Promise.all(
     [1, 2].map(async () => {
@@ -150,7 +156,7 @@ async function run(seed: number): Promise<void> {
       }
     }),
   ).then(() => {});
-  const [ofJob, ofProject] = await Promise.all([
+  const [ofJob, ofRoom, ofProject] = await Promise.all([
     listen({
       ...{ chances, writing },
       open: (after) => sources.job(followed, after),
@@ -158,11 +164,17 @@ async function run(seed: number): Promise<void> {
     }),
     listen({
       ...{ chances, writing },
-      open: (after) => sources.project(projectId, after, () => true),
+      open: (after) => sources.room(roomId, after),
+      expected: (snapshot) => eventsBehind(snapshot, 'room_id', roomId),
+    }),
+    listen({
+      ...{ chances, writing },
+      open: (after) => sources.project(projectId, after, {}),
       expected: (snapshot) => eventsBehind(snapshot, 'project_id', projectId),
     }),
   ]);
   expect(ofJob.told, `the job, seed ${seed}`).toEqual(ofJob.wanted);
+  expect(ofRoom.told, `the room, seed ${seed}`).toEqual(ofRoom.wanted);
   expect(ofProject.told, `the project, seed ${seed}`).toEqual(ofProject.wanted);
 }
 

@@ -1,4 +1,4 @@
-/** How many connections one key may have: tried on a replica that allows three. */
+/** How many connections one key may have, tried on a replica that allows three; and which sockets a server cannot keep. */
 import { createClient } from 'graphql-ws';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
@@ -30,25 +30,19 @@ afterAll(async () => {
 /** Somebody with a key of their own, who has nothing open yet. */
 async function someone() {
   const key = await createKey(database.db, projectId);
-  const { connect } = api(key, server.url);
+  const { connect, stream } = api(key, server.url);
   return {
-    key,
-    connect,
+    ...{ key, connect, stream },
     async join(): Promise<Socket> {
       const socket = await connect();
       onTestFinished(() => socket.close());
       await socket.init();
       return socket;
     },
-    async follow(body: object = { query: document, variables: { id } }) {
+    async follow(query = document, variables: Record<string, unknown> | undefined = { id }) {
       const leaving = new AbortController();
       onTestFinished(() => leaving.abort());
-      const response = await fetch(`${server.url}/graphql`, {
-        method: 'POST',
-        headers: { accept: 'text/event-stream', 'content-type': 'application/json', authorization: `Bearer ${key}` },
-        body: JSON.stringify(body),
-        signal: leaving.signal,
-      });
+      const response = await stream(query, variables, leaving.signal);
       return { response, leave: () => leaving.abort() };
     },
   };
@@ -184,20 +178,19 @@ describe('a connection is not counted any more', () => {
   });
 
   test.each([
-    ['was of a job that there is not', { query: document, variables: { id: encodeId('Job', crypto.randomUUID()) } }],
-    ['had an argument that is none', { query: document, variables: { id: 'nonsense' } }],
-    ['lacked its variables', { query: document }],
+    ['was of a job that there is not', document, { id: encodeId('Job', crypto.randomUUID()) }],
+    ['had an argument that is none', document, { id: 'nonsense' }],
+    ['lacked its variables', document, {}],
     [
       'cost too much',
-      {
-        query: `subscription { jobEvents(jobId: "") { job { ${Array.from({ length: 13 }, (_, index) => `a${index}: files(first: 100) { nodes { id name kind } }`).join(' ')} } } }`,
-      },
+      `subscription { jobEvents(jobId: "") { job { ${Array.from({ length: 13 }, (_, index) => `a${index}: files(first: 100) { nodes { id name kind } }`).join(' ')} } } }`,
+      {},
     ],
-    ['was none but a query', { query: '{ __typename }' }],
-  ])('when its server-sent stream %s', async (_, body) => {
+    ['was none but a query', '{ __typename }', {}],
+  ])('when its server-sent stream %s', async (_, query, variables) => {
     const one = await someone();
     for (const _ of times) {
-      const { response } = await one.follow(body);
+      const { response } = await one.follow(query, variables);
       expect(await response.text()).toContain('data');
     }
     await expectFree(one);
@@ -207,19 +200,37 @@ describe('a connection is not counted any more', () => {
     const one = await someone();
     for (const [index] of times.entries()) {
       const leaving = new AbortController();
-      const response = fetch(`${server.url}/graphql`, {
-        method: 'POST',
-        headers: {
-          accept: 'text/event-stream',
-          'content-type': 'application/json',
-          authorization: `Bearer ${one.key}`,
-        },
-        body: JSON.stringify({ query: document, variables: { id } }),
-        signal: leaving.signal,
-      });
+      const response = one.stream(document, { id }, leaving.signal);
       setTimeout(() => leaving.abort(), index * 3);
       await response.then((answer) => answer.text()).catch(() => {});
     }
     await expectFree(one);
+  });
+});
+
+describe('a client that is to come again', () => {
+  test('is closed with 1013 when its credentials cannot be looked at now', async () => {
+    const one = await someone();
+    await database.db.$executeRaw`ALTER TABLE api_key RENAME TO api_key_away`;
+    const code = await closeCode(one).finally(
+      () => database.db.$executeRaw`ALTER TABLE api_key_away RENAME TO api_key`,
+    );
+    expect(code).toBe(1013);
+    expect(await canJoin(one)).toBe(true);
+  });
+
+  test('is closed with 1001 when the server stops, before or after it was welcomed; server-sent events just end', async () => {
+    const stopping = await startReplica(database.url);
+    const client = api(await createKey(database.db, projectId), stopping.url);
+    const [stranger, idle, following] = [await client.connect(), await client.connect(), await client.connect()];
+    for (const socket of [idle, following]) await socket.init();
+    following.subscribe('1', document, { id });
+    await following.next('1');
+    const events = serverSentEvents(await client.stream(document, { id }));
+    await events.next();
+    const closing = stopping.close();
+    expect(await Promise.all([stranger, idle, following].map(({ closed }) => closed))).toEqual([1001, 1001, 1001]);
+    expect(await events.next()).toEqual({ done: true, value: undefined });
+    await closing;
   });
 });

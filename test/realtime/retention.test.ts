@@ -5,7 +5,7 @@ import type { Position } from '../../src/events/position.js';
 import { removeOldEvents } from '../../src/events/retention.js';
 import { installationEpoch } from '../../src/installation.js';
 import { type OwnDatabase, ownDatabase } from '../testkit/database.js';
-import { happen } from '../testkit/happen.js';
+import { happen, happenOften } from '../testkit/happen.js';
 import { createJobRow, createProject } from '../testkit/jobs.js';
 
 const hourMs = 3_600_000;
@@ -34,16 +34,6 @@ describe('events that are too old', () => {
     const jobId = await createJobRow(db, projectId);
     for (let count = 1; count < events; count++) await happen(db, jobId);
     return jobId;
-  }
-
-  /** Adds events to a job in one statement. */
-  async function addEvents(jobId: string, count: number): Promise<void> {
-    await db.$executeRaw`
-      WITH job AS (UPDATE job SET event_sequence = event_sequence + ${count}::int WHERE id = ${jobId}::uuid
-                   RETURNING id, project_id, event_sequence - ${count}::int AS before)
-      INSERT INTO event (project_id, job_id, job_seq, type, payload)
-      SELECT job.project_id, job.id, job.before + number, 'JobFileAdded', '{"type":"JobFileAdded","name":"n","kind":"LOG","fileId":"x"}'
-        FROM job, generate_series(1, ${count}::int) AS number`;
   }
 
   const age = (jobId: string, upTo: number) =>
@@ -129,7 +119,7 @@ describe('events that are too old', () => {
 
   test('are gone exactly as far as is written down when their removal is cut off, and the rest goes the next time', async () => {
     const jobId = await jobWith(1);
-    await addEvents(jobId, 4_999);
+    await happenOften(db, jobId, 4_999);
     await age(jobId, 5_000);
     const beyond = await positionOf(jobId, 4_001);
     // What the end of the process, or of the connection, in the middle of a batch comes to.
@@ -148,7 +138,7 @@ describe('events that are too old', () => {
   test('go once when several processes remove them, and all of them', async () => {
     const jobs = [await jobWith(1), await jobWith(1), await jobWith(1)];
     for (const jobId of jobs) {
-      await addEvents(jobId, 2_999);
+      await happenOften(db, jobId, 2_999);
       await age(jobId, 3_000);
     }
     expect(await removeUpTo(await positionOf(jobs[2] as string, 3_000), 4)).toBe(3 * 2_999);

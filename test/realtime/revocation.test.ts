@@ -7,6 +7,8 @@ import { createAuthenticator } from '../../src/auth/authenticate.js';
 import { createJobToken } from '../../src/auth/tokens.js';
 import type { Viewer } from '../../src/auth/viewer.js';
 import { createDatabase, type Database } from '../../src/db.js';
+import { listen } from '../../src/events/listen.js';
+import { keysChannel } from '../../src/events/outbox.js';
 import { createStreamKeeper } from '../../src/http/stream-keeper.js';
 import { api, type GraphqlError, type Socket, serverSentEvents } from '../testkit/api.js';
 import { happen } from '../testkit/happen.js';
@@ -68,11 +70,7 @@ async function follow(key: string, url: string): Promise<Socket> {
 
 /** The same as server-sent events; answers how to read on. */
 async function followEvents(key: string, url: string) {
-  const response = await fetch(`${url}/graphql`, {
-    method: 'POST',
-    headers: { accept: 'text/event-stream', 'content-type': 'application/json', authorization: `Bearer ${key}` },
-    body: JSON.stringify({ query: document, variables: { id } }),
-  });
+  const response = await api(key, url).stream(document, { id });
   const events = serverSentEvents<{ data?: unknown; errors?: GraphqlError[] }>(response);
   expect((await events.next()).value?.errors).toBeUndefined();
   return events;
@@ -83,19 +81,14 @@ async function expectUnauthenticatedLast(events: Awaited<ReturnType<typeof follo
   expect((await events.next()).done).toBe(true);
 }
 
-test('a revoked key is good for nothing within a second on every API process: sockets are closed with 4403, events end with an error', async () => {
+test('a revoked key is good for nothing on every API process: sockets are closed with 4403, events end with an error', async () => {
   const processes = [url, replica.url];
-  // Without being told, a process looks every 3 s: three times within a second would be rare luck.
-  for (let round = 0; round < 3; round++) {
-    const { key, apiKey } = await newKey();
-    const sockets = await Promise.all(processes.map((process) => follow(key, process)));
-    const events = await Promise.all(processes.map((process) => followEvents(key, process)));
-    const at = performance.now();
-    await revoke(apiKey.id);
-    expect(await Promise.all(sockets.map((socket) => socket.closed))).toEqual([4403, 4403]);
-    await Promise.all(events.map(expectUnauthenticatedLast));
-    expect(performance.now() - at).toBeLessThan(1_000);
-  }
+  const { key, apiKey } = await newKey();
+  const sockets = await Promise.all(processes.map((process) => follow(key, process)));
+  const events = await Promise.all(processes.map((process) => followEvents(key, process)));
+  await revoke(apiKey.id);
+  expect(await Promise.all(sockets.map((socket) => socket.closed))).toEqual([4403, 4403]);
+  await Promise.all(events.map(expectUnauthenticatedLast));
 });
 
 test('a key that expires ends its connections at its moment and is refused from then on', async () => {
@@ -106,9 +99,7 @@ test('a key that expires ends its connections at its moment and is refused from 
   const events = await followEvents(key, url);
   expect((await api(key, url).send('{ viewer { scopes } }')).status).toBe(200);
   expect(await socket.closed).toBe(4403);
-  const lateMs = Date.now() - expiresAt.getTime();
-  expect(lateMs).toBeGreaterThanOrEqual(0);
-  expect(lateMs).toBeLessThan(1_000);
+  expect(Date.now()).toBeGreaterThanOrEqual(expiresAt.getTime());
   await expectUnauthenticatedLast(events);
   expect((await api(key, url).send('{ viewer { scopes } }')).status).toBe(401);
   const again = await api(key, url).connect();
@@ -132,14 +123,16 @@ test('a socket that does not answer its closing gets nothing done any more', asy
   socket.pause();
   await revoke(apiKey.id);
   expect(await obedient.closed).toBe(4403);
-  const name = crypto.randomUUID();
-  socket.subscribe(
-    '2',
-    'mutation($name: String!) { createApiKey(input: { name: $name, scopes: [JOBS_READ] }) { __typename } }',
-    { name },
-  );
-  await new Promise((resolve) => setTimeout(resolve, 500));
-  expect(await db.apiKey.count({ where: { name } })).toBe(0);
+  const create =
+    'mutation($name: String!) { createApiKey(input: { name: $name, scopes: [JOBS_READ] }) { __typename } }';
+  const [refused, granted] = [crypto.randomUUID(), crypto.randomUUID()];
+  socket.subscribe('2', create, { name: refused });
+  socket.resume();
+  // The answer to the closing is heard behind what was asked for, and another's request takes as long as that would have.
+  expect(await socket.closed).toBe(4403);
+  await ask().get(create, { name: granted });
+  const keys = await db.apiKey.findMany({ where: { name: { in: [refused, granted] } } });
+  expect(keys.map(({ name }) => name)).toEqual([granted]);
 });
 
 describe('what keeps connections', () => {
@@ -201,6 +194,48 @@ describe('what keeps connections', () => {
     }
     await expect.poll(() => keepers.every(({ warnings }) => warnings.length > 0), { timeout: 20_000 }).toBe(true);
     expect(end).not.toHaveBeenCalled();
+  });
+
+  test('does not wait for its next look when a key is revoked: it is told', async () => {
+    let told = () => {};
+    const listening = new Promise<void>((resolve) => {
+      told = resolve;
+    });
+    let recheck = () => {};
+    const listener = listen({
+      ...{ url: databaseUrl, channels: [keysChannel], log: pino({ level: 'silent' }) },
+      onWake: () => {
+        told();
+        recheck();
+      },
+    });
+    onTestFinished(() => listener.close());
+    await listening;
+    const { key, apiKey } = await newKey();
+    // No time goes by: what is done every few seconds is not done.
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { keeper } = keeperOn(databaseUrl);
+    const [end, lasting] = [vi.fn(), vi.fn()];
+    keeper.keep(key, viewer, end);
+    keeper.keep(owner, viewer, lasting);
+    recheck = keeper.recheck;
+    await revoke(apiKey.id);
+    await expect.poll(() => end.mock.calls, { timeout: 10_000 }).toHaveLength(1);
+    expect(end.mock.calls[0]?.[0]).toMatchObject({ extensions: { code: 'UNAUTHENTICATED' } });
+    expect(lasting).not.toHaveBeenCalled();
+  });
+
+  test('ends what expires at its moment, not when it looks next', () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { keeper } = keeperOn(databaseUrl);
+    const end = vi.fn();
+    keeper.keep(owner, { ...viewer, expiresAt: new Date(Date.now() + 2_000) }, end);
+    vi.advanceTimersByTime(1_999);
+    expect(end).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(1);
+    expect(end.mock.calls).toMatchObject([[{ extensions: { code: 'UNAUTHENTICATED' } }]]);
   });
 
   test('does not take a moment that is further away than timers reach for now', async () => {

@@ -11,7 +11,7 @@ import { createKey } from '../testkit/keys.js';
 import { createSession, writeJobStats, writeSessionStats } from '../testkit/stats.js';
 
 const jobStats =
-  'subscription($id: ID!, $interval: Int) { jobStats(jobId: $id, interval: $interval) { frames size position dropped job { id state } } }';
+  'subscription($id: ID!, $interval: Int) { jobStats(jobId: $id, interval: $interval) { frames size position dropped fps duplicated progress job { id state } } }';
 const sessionStats =
   'subscription($id: ID!, $interval: Int) { sessionStats(sessionId: $id, interval: $interval) { sourceBytes transcodedBytes ingestRate outgoingRate isHealthy issues } }';
 const activeStats =
@@ -47,12 +47,15 @@ describe('statistics by the API', () => {
   test('jobStats tells the value now, each newer one with the job as it then is, and ends with the job', async () => {
     const jobId = await createJobRow(db, projectId, 'RECORDING');
     const id = encodeId('Job', jobId);
-    await writeJobStats(db, jobId, 300);
+    await writeJobStats(db, jobId, 5_000_000);
     const socket = await open();
     socket.subscribe('1', jobStats, { id });
     expect((await socket.next('1')).payload).toEqual({
       data: {
-        jobStats: { frames: '300', size: '300000', position: 9.9, dropped: '1', job: { id, state: 'RECORDING' } },
+        jobStats: {
+          ...{ frames: '5000000', size: '5000000000', position: 165_000, dropped: '1', duplicated: '2' },
+          ...{ fps: 29.97, progress: 12.5, job: { id, state: 'RECORDING' } },
+        },
       },
     });
     await writeJobStats(db, jobId, 600);
@@ -119,12 +122,18 @@ describe('statistics by the API', () => {
     await writeJobStats(db, jobId, 1);
     const socket = await open();
     const since = performance.now();
-    socket.subscribe('1', jobStats, { id: encodeId('Job', jobId), interval: 3 });
-    expect((await socket.next('1')).payload).toMatchObject({ data: { jobStats: { frames: '1' } } });
+    socket.subscribe('1', jobStats, { id: encodeId('Job', jobId), interval: 2 });
+    const told: number[] = [];
+    const tell = async () => {
+      const { jobStats } = dataOf<{ jobStats: { frames: string } }>(await socket.next('1'));
+      told.push(Number(jobStats.frames));
+    };
+    await tell();
     for (let frames = 2; frames <= 20; frames++) await writeJobStats(db, jobId, frames);
-    expect((await socket.next('1')).payload).toMatchObject({ data: { jobStats: { frames: '20' } } });
-    // Values may come a tenth early.
-    expect(performance.now() - since).toBeGreaterThan(2_600);
+    while (told.at(-1) !== 20) await tell();
+    expect(told).toEqual([...new Set(told)].sort((one, other) => one - other));
+    // Values may come a tenth early. How many there are depends on how long the writing took.
+    expect(performance.now() - since).toBeGreaterThan((told.length - 1) * 1_700);
     socket.close();
   });
 
@@ -206,51 +215,5 @@ describe('statistics by the API', () => {
       data: { activeStats: { stats: jobIds.map((jobId) => ({ frames: '1', job: { id: encodeId('Job', jobId) } })) } },
     });
     expect(nested.errors).toBeUndefined();
-  });
-});
-
-describe('rooms and sessions', () => {
-  let db: Database;
-  beforeAll(() => {
-    db = createDatabase(inject('stack').databaseUrl);
-  });
-  afterAll(() => db.$disconnect());
-
-  const document = `query($ids: [ID!]!) { nodes(ids: $ids) {
-    ... on Room { id name jobs { totalCount nodes { id } } }
-    ... on Session { id createdAt lastSeen endedAt room { id } stats { sourceBytes isHealthy issues } }
-  } }`;
-
-  test('are found by their ids, by the project alone; the token of a job finds its own, and of their jobs its own', async () => {
-    const projectId = await createProject(db);
-    const [key, stranger] = [await createKey(db, projectId), await createKey(db, await createProject(db))];
-    const [{ roomId, sessionId }, unrelated] = [await createSession(db, projectId), await createSession(db, projectId)];
-    const [own, other] = [await createJobRow(db, projectId), await createJobRow(db, projectId)];
-    await db.job.updateMany({ where: { id: { in: [own, other] } }, data: { roomId, sessionId } });
-    await writeSessionStats(db, sessionId, 1);
-    const { token, hash } = createJobToken(own);
-    await db.job.update({ where: { id: own }, data: { accessTokenHash: hash } });
-    const [room, session] = [encodeId('Room', roomId), encodeId('Session', sessionId)];
-    const ids = [room, session, encodeId('Room', unrelated.roomId), encodeId('Session', unrelated.sessionId)];
-    const sessionFacts = {
-      ...{
-        id: session,
-        createdAt: expect.any(String),
-        lastSeen: expect.any(String),
-        endedAt: null,
-        room: { id: room },
-      },
-      stats: { sourceBytes: '1', isHealthy: false, issues: ['No audio arrives.', 'Packets are lost.'] },
-    };
-    const roomFacts = (...jobIds: string[]) => ({
-      ...{ id: room, name: `room ${roomId}` },
-      jobs: { totalCount: jobIds.length, nodes: jobIds.map((jobId) => ({ id: encodeId('Job', jobId) })) },
-    });
-
-    expect(await api(stranger).get(document, { ids })).toEqual({ nodes: [null, null, null, null] });
-    expect(await api(token).get(document, { ids })).toEqual({ nodes: [roomFacts(own), sessionFacts, null, null] });
-    expect(await api(key).get(document, { ids })).toMatchObject({
-      nodes: [roomFacts(other, own), sessionFacts, { jobs: { totalCount: 0, nodes: [] } }, { stats: null }],
-    });
   });
 });

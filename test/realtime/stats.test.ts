@@ -1,17 +1,14 @@
+/** What those are told who follow live statistics. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pino } from 'pino';
 import { v7 as uuid } from 'uuid';
-import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
-import { createDatabase, type Database } from '../../src/db.js';
-import type { Follow } from '../../src/events/latest-values.js';
-import { listen } from '../../src/events/listen.js';
-import { statsChannel } from '../../src/events/outbox.js';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { Database } from '../../src/db.js';
 import type { ActiveStats } from '../../src/events/stats-readings.js';
-import { createStatsFeed } from '../../src/events/stats-stream.js';
 import { NotFoundError } from '../../src/services/errors.js';
 import { type OwnDatabase, ownDatabase } from '../testkit/database.js';
 import { createJobRow, createProject } from '../testkit/jobs.js';
 import { createSession, writeJobStats, writeJobStatsUnannounced, writeSessionStats } from '../testkit/stats.js';
+import { frames, start, startStatsFeed } from '../testkit/stats-feed.js';
 
 /** Of src/events/latest-values.ts: what is promised about how often is read. */
 const turnSpacingMs = 200;
@@ -19,57 +16,13 @@ const fallbackMs = 1_000;
 /** For what is promised within about a second, on a machine that has other things to do. */
 const patience = { timeout: 10_000 };
 
-interface Followed<Value> {
-  values: Value[];
-  ended: { error: unknown } | undefined;
-  stop(): void;
-}
-
-function start<Value>(follow: Follow<Value>): Followed<Value> {
-  const followed: Followed<Value> = { values: [], ended: undefined, stop: () => {} };
-  followed.stop = follow(
-    (value) => followed.values.push(value),
-    (error) => {
-      followed.ended = { error };
-    },
-  );
-  return followed;
-}
-
-/** A feed as a process of the API has it, with the queries it made and what it logged. */
-function startReplica({ url, db }: OwnDatabase) {
-  const counts = { queries: 0 };
-  const logged: string[] = [];
-  const log = pino({ level: 'info' }, { write: (line: string) => void logged.push(line) });
-  const counted = db.$extends({
-    query: {
-      $allOperations({ args, query }) {
-        counts.queries++;
-        return query(args);
-      },
-    },
-  }) as unknown as Database;
-  const feed = createStatsFeed({ db: counted, log });
-  const listener = listen({ url, log: pino({ level: 'silent' }), channels: [statsChannel], onWake: () => feed.wake() });
-  return {
-    feed,
-    counts,
-    logged,
-    async close() {
-      await Promise.all([feed.close(), listener.close()]);
-    },
-  };
-}
-
 describe('live statistics', () => {
   let own: OwnDatabase;
-  let admin: Database;
   let db: Database;
   let projectId: string;
   const closing: (() => Promise<void>)[] = [];
 
   beforeAll(async () => {
-    admin = createDatabase(inject('stack').databaseUrl, 1);
     own = await ownDatabase();
     ({ db } = own);
     projectId = await createProject(db);
@@ -79,21 +32,15 @@ describe('live statistics', () => {
   });
   afterAll(async () => {
     await own.remove();
-    await admin.$disconnect();
   });
 
   function replica() {
-    const made = startReplica(own);
+    const made = startStatsFeed(own);
     closing.push(made.close);
     return made;
   }
   const recording = () => createJobRow(db, projectId, 'RECORDING');
-  const frames = (followed: Followed<{ frames: bigint }>) => followed.values.map((stats) => Number(stats.frames));
   const jobsOf = ({ stats }: ActiveStats) => stats.map(({ jobId }) => jobId);
-  /** Ends every connection to the database, of pools and listeners alike. */
-  const cutConnections = (kind = '%') =>
-    admin.$executeRaw`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-      WHERE datname = ${new URL(own.url).pathname.slice(1)} AND query LIKE ${kind}`;
 
   describe('of a job', () => {
     test('begin with the value now, then tell each newer one on every replica, and end with the job after its last value', async () => {
@@ -156,135 +103,6 @@ describe('live statistics', () => {
       await Promise.resolve();
       expect(frames(late)).toEqual([4]);
       expect(counts.queries).toBe(before);
-    });
-  });
-
-  describe('cost', () => {
-    test('one query a turn, at most five turns a second, however many follow and however often they are announced', async () => {
-      const jobIds = await Promise.all(Array.from({ length: 20 }, recording));
-      const { feed, counts } = replica();
-      const since = performance.now();
-      const all = jobIds.flatMap((jobId) => Array.from({ length: 50 }, () => start(feed.job(jobId))));
-      for (let round = 1; round <= 10; round++) {
-        for (const jobId of jobIds) await writeJobStats(db, jobId, round);
-        for (let index = 0; index < 100; index++) feed.wake();
-      }
-      await expect.poll(() => all.every((followed) => frames(followed).at(-1) === 10), patience).toBe(true);
-      const turns = 1 + (performance.now() - since) / turnSpacingMs;
-      expect(counts.queries).toBeLessThanOrEqual(turns);
-    });
-
-    test('nothing while nobody follows, however loud the announcements', async () => {
-      const jobId = await recording();
-      const { feed, counts } = replica();
-      await sleep(300);
-      expect(counts.queries).toBe(0);
-      const followed = [start(feed.job(jobId)), start(feed.active({ projectId })), start(feed.session(uuid()))];
-      await expect.poll(() => counts.queries, patience).toBeGreaterThanOrEqual(3);
-      for (const { stop } of followed) stop();
-      const left = counts.queries;
-      feed.wake();
-      await sleep(fallbackMs + turnSpacingMs);
-      expect(counts.queries).toBe(left);
-    });
-
-    test('nothing for a follower that leaves at once', async () => {
-      const { feed, counts } = replica();
-      const followed = start(feed.job(uuid()));
-      followed.stop();
-      followed.stop();
-      await sleep(turnSpacingMs);
-      expect(counts.queries).toBe(0);
-      expect(followed).toMatchObject({ values: [], ended: undefined });
-    });
-  });
-
-  describe('reach followers', () => {
-    test('when no announcement comes, within about a second', async () => {
-      const jobId = await recording();
-      await writeJobStatsUnannounced(db, jobId, 1);
-      const followed = start(replica().feed.job(jobId));
-      await expect.poll(() => frames(followed), patience).toEqual([1]);
-      await writeJobStatsUnannounced(db, jobId, 2);
-      await expect.poll(() => frames(followed), patience).toEqual([1, 2]);
-    });
-
-    test('when the connection that hears announcements is cut', async () => {
-      const jobId = await recording();
-      const followed = start(replica().feed.job(jobId));
-      await writeJobStats(db, jobId, 1);
-      await expect.poll(() => frames(followed).at(-1), patience).toBe(1);
-      await cutConnections('LISTEN%');
-      await writeJobStats(db, jobId, 2);
-      await expect.poll(() => frames(followed).at(-1), patience).toBe(2);
-      expect(followed.ended).toBeUndefined();
-    });
-
-    test('when the database was away for a while: they are told of no failure, the log is told once', async () => {
-      const jobId = await recording();
-      const { sessionId } = await createSession(db, projectId);
-      const { feed, logged } = replica();
-      const job = start(feed.job(jobId));
-      const session = start(feed.session(sessionId));
-      const active = start(feed.active({ projectId }));
-      await writeJobStats(db, jobId, 1);
-      await writeSessionStats(db, sessionId, 1);
-      await expect
-        .poll(() => job.values.length * session.values.length * active.values.length, patience)
-        .toBeGreaterThan(0);
-      const name = new URL(own.url).pathname.slice(1);
-      await admin.$executeRawUnsafe(`ALTER DATABASE ${name} ALLOW_CONNECTIONS false`);
-      await cutConnections();
-      await sleep(3 * fallbackMs);
-      await admin.$executeRawUnsafe(`ALTER DATABASE ${name} ALLOW_CONNECTIONS true`);
-      // The sender's pool may still hand out a connection that was cut.
-      await expect
-        .poll(
-          () =>
-            writeJobStats(db, jobId, 2).then(
-              () => true,
-              () => false,
-            ),
-          patience,
-        )
-        .toBe(true);
-      await writeSessionStats(db, sessionId, 2);
-      await expect.poll(() => frames(job).at(-1), patience).toBe(2);
-      await expect.poll(() => session.values.at(-1)?.sourceBytes, patience).toBe(2n);
-      await expect
-        .poll(() => active.values.at(-1)?.stats.find((stats) => stats.jobId === jobId)?.frames, patience)
-        .toBe(2n);
-      expect([job.ended, session.ended, active.ended]).toEqual([undefined, undefined, undefined]);
-      const warnings = logged.map((line) => JSON.parse(line).msg as string);
-      expect(warnings.sort()).toEqual(
-        ['active jobs', 'jobs', 'sessions'].map((what) => `reading statistics of ${what} failed, trying again`),
-      );
-    });
-
-    test('even if another follower of the same throws, or leaves while it is told', async () => {
-      const jobId = await recording();
-      await writeJobStats(db, jobId, 1);
-      const { feed, logged } = replica();
-      const fail = () => {
-        throw new Error('a follower at fault');
-      };
-      feed.job(jobId)(fail, fail);
-      const leaving: number[] = [];
-      const stop = feed.job(jobId)(
-        ({ frames }) => {
-          leaving.push(Number(frames));
-          stop();
-        },
-        () => leaving.push(-1),
-      );
-      const sound = start(feed.job(jobId));
-      await expect.poll(() => frames(sound), patience).toEqual([1]);
-      await writeJobStats(db, jobId, 2);
-      await db.job.update({ where: { id: jobId }, data: { state: 'COMPLETE' } });
-      await expect.poll(() => sound.ended, patience).toEqual({ error: undefined });
-      expect(frames(sound)).toEqual([1, 2]);
-      expect(leaving).toEqual([1]);
-      expect(logged.filter((line) => line.includes('a follower at fault'))).toHaveLength(3);
     });
   });
 

@@ -9,12 +9,18 @@ export async function createProject(db: Database): Promise<string> {
   return id;
 }
 
+export async function createRoom(db: Database, projectId: string): Promise<string> {
+  const id = uuid();
+  await db.room.create({ data: { id, projectId, name: `room ${id}` } });
+  return id;
+}
+
 /** A job as `startArchive` writes it, but that no engine knows of. */
 export async function createJobRow(
   db: Database,
   projectId: string,
   state: JobState = 'QUEUED',
-  callbackUrl?: string,
+  { callbackUrl, roomId }: { callbackUrl?: string | undefined; roomId?: string | undefined } = {},
 ): Promise<string> {
   const id = uuid();
   await db.$transaction(async (transaction) => {
@@ -24,7 +30,7 @@ export async function createJobRow(
         projectId,
         kind: 'ARCHIVE',
         state,
-        callbackUrl,
+        ...{ callbackUrl, roomId },
         source: { kind: 'page', url: 'http://10.0.0.1/', width: 640, height: 480, fps: 30, loadTimeoutMs: 1_000 },
         maxDurationMs: 10_000,
         accessTokenHash: new Uint8Array(32),

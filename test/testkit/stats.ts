@@ -3,6 +3,7 @@ import { v7 as uuid } from 'uuid';
 import type { Database } from '../../src/db.js';
 import { createWake, statsChannel } from '../../src/events/outbox.js';
 import type { JobStats, SessionStats } from '../../src/generated/prisma/client.js';
+import { createRoom } from './jobs.js';
 
 /** Writes the job's statistics and announces them; `frames` tells one value from another. */
 export async function writeJobStats(db: Database, jobId: string, frames: number): Promise<JobStats> {
@@ -48,8 +49,7 @@ export async function writeSessionStats(db: Database, sessionId: string, sourceB
 
 /** A live session in a room of its own. */
 export async function createSession(db: Database, projectId: string): Promise<{ roomId: string; sessionId: string }> {
-  const [roomId, sessionId] = [uuid(), uuid()];
-  await db.room.create({ data: { id: roomId, projectId, name: `room ${roomId}` } });
+  const [roomId, sessionId] = [await createRoom(db, projectId), uuid()];
   await db.session.create({ data: { id: sessionId, projectId, roomId } });
   return { roomId, sessionId };
 }
