@@ -161,6 +161,8 @@ export class Member {
     }
     if (this.#queue.length > 0 || this.#over) return;
     if (this.#dropped > 0) {
+      // Where others of the connection left no room for any, what is dropped is counted until there is some.
+      if (!this.#ready) return;
       const dropped = this.#dropped;
       this.#live = false;
       this.onCutOff(this, this.#last?.of?.item ?? this.#told, dropped);
