@@ -15,6 +15,7 @@ import { happen } from '../testkit/happen.js';
 import { createJobRow, createProject } from '../testkit/jobs.js';
 import { createKey } from '../testkit/keys.js';
 import { type Replica, startReplica } from '../testkit/server.js';
+import { until } from '../testkit/until.js';
 
 const document = 'subscription($id: ID!) { jobEvents(jobId: $id) { sequence } }';
 
@@ -221,7 +222,7 @@ describe('what keeps connections', () => {
     keeper.keep(owner, viewer, lasting);
     recheck = keeper.recheck;
     await revoke(apiKey.id);
-    await expect.poll(() => end.mock.calls, { timeout: 10_000 }).toHaveLength(1);
+    await until(() => end.mock.calls.length === 1);
     expect(end.mock.calls[0]?.[0]).toMatchObject({ extensions: { code: 'UNAUTHENTICATED' } });
     expect(lasting).not.toHaveBeenCalled();
   });

@@ -7,6 +7,7 @@ import { type OwnDatabase, ownDatabase } from '../testkit/database.js';
 import { createJobRow, createProject } from '../testkit/jobs.js';
 import { createSession, writeJobStats, writeJobStatsUnannounced, writeSessionStats } from '../testkit/stats.js';
 import { frames, start, startStatsFeed } from '../testkit/stats-feed.js';
+import { until } from '../testkit/until.js';
 
 /** Of src/events/latest-values.ts: what is promised about how often is read. */
 const turnSpacingMs = 200;
@@ -98,14 +99,15 @@ describe('live statistics', () => {
       onTestFinished(() => void vi.useRealTimers());
       const followed = start(feed.job(jobId));
       vi.advanceTimersByTime(1);
-      await expect.poll(() => frames(followed), patience).toEqual([1]);
+      await until(() => frames(followed).length === 1);
       await writeJobStatsUnannounced(db, jobId, 2);
       const looks = counts.queries;
       vi.advanceTimersByTime(fallbackMs - turnSpacingMs);
       await new Promise((resolve) => setImmediate(resolve));
       expect(counts.queries).toBe(looks);
       vi.advanceTimersByTime(2 * turnSpacingMs);
-      await expect.poll(() => frames(followed), patience).toEqual([1, 2]);
+      await until(() => frames(followed).length === 2);
+      expect(frames(followed)).toEqual([1, 2]);
     });
 
     test('when the connection that hears announcements is cut', async () => {
