@@ -1,6 +1,7 @@
 /** The API process over an embedded Postgres, and nothing else, for what measures it. */
 
 import { developmentProjectId } from '../src/auth/development.js';
+import type { Config } from '../src/config.js';
 import { createDatabase, type Database } from '../src/db.js';
 import { isolatedConfig, temporaryDataFolder } from '../stack/isolated.js';
 import { startStack } from '../stack/stack.js';
@@ -20,18 +21,23 @@ export interface ApiStack {
   stop(): Promise<void>;
 }
 
-// Nothing that is measured needs the engine: the API serves without it. Nothing listens on port 9.
+// Nothing listens on port 9.
 const noEngine = '127.0.0.1:9';
 const writers = 4;
 const shownLines = 30;
+
+/** Where nothing that is measured needs the engine: the API serves without it. */
+export function configWithoutEngine(dataDir: string): Config {
+  const isolated = isolatedConfig(dataDir);
+  return { ...isolated, temporal: { ...isolated.temporal, address: noEngine } };
+}
 
 /** Rejects, with the last lines that were logged on stderr, when something does not start. */
 export async function startApiStack(): Promise<ApiStack> {
   const { dataDir, remove } = temporaryDataFolder();
   const lines: string[] = [];
   try {
-    const isolated = isolatedConfig(dataDir);
-    const config = { ...isolated, temporal: { ...isolated.temporal, address: noEngine } };
+    const config = configWithoutEngine(dataDir);
     const stack = await startStack({ config, services: ['api'], log: (line) => lines.push(line) });
     const db = createDatabase(stack.databaseUrl, writers);
     return {

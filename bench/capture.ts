@@ -6,13 +6,11 @@ import { type Recipe, readRecipe, startBarePipeline } from './bare-pipeline.js';
 import { serveDemoPage } from './demo-page.js';
 import { machineSeconds, processorSeconds } from './process-tree.js';
 import { recordPage } from './recorder-host.js';
-import { type BenchResult, type Spread, spread, table } from './result.js';
+import { type BenchResult, noiseNote, type Spread, spread, table } from './result.js';
 
 const highestRatio = 1.15;
 // The promise is for a minute. In a file of 4 s one picture is 0.8 %, so a quick run can only tell that nothing is badly wrong.
 const lowestFrameShares = { minute: 0.99, quick: 0.95 };
-// Twice what an idle desktop was seen to use.
-const quietCores = 0.1;
 // Start-up is not measured: what the browser does in its first moments is over by then.
 const settleMs = 1_000;
 
@@ -63,11 +61,8 @@ export async function benchCapture(quick: boolean): Promise<BenchResult> {
   const headings = ['cores a recorded second', 'median', 'lowest', 'highest', `frames found in ${fileMs / 1000} s`];
   console.log(`\n${table(headings, [row('recorder host', us, file), row('bare pipeline', them, bareFile)])}`);
   const othersCores = Math.max(...[...ours, ...bare].map(({ others }) => others));
-  if (othersCores > quietCores) {
-    console.log(
-      `Other programs used up to ${othersCores.toFixed(1)} cores meanwhile: measure again on a quiet machine.`,
-    );
-  }
+  const noise = noiseNote(othersCores);
+  if (noise) console.log(noise);
   const ratio = us.median / them.median;
   const frameShare = file?.hitShare ?? 0;
   return {

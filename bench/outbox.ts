@@ -13,9 +13,10 @@ import { startFeed } from '../src/events/feed.js';
 import { appendJobEvent, createWake, type EventJob, eventsChannel } from '../src/events/outbox.js';
 import type { JobEventPayload } from '../src/jobs/events.js';
 import type { JobState } from '../src/jobs/states.js';
-import { isolatedConfig, temporaryDataFolder } from '../stack/isolated.js';
+import { temporaryDataFolder } from '../stack/isolated.js';
 import { startStack } from '../stack/stack.js';
 import { createJobRow, createProject } from '../test/testkit/jobs.js';
+import { configWithoutEngine } from './api-stack.js';
 import { type BenchResult, type Spread, spread, table } from './result.js';
 
 const lowestRatio = 0.7;
@@ -26,8 +27,6 @@ const deliveryPatienceMs = 15_000;
 const pollMs = 20;
 /** A waker may have a last NOTIFY to send: it must not find its connection closed. */
 const restMs = 50;
-// Nothing that is measured needs the engine. Nothing listens on port 9.
-const noEngine = '127.0.0.1:9';
 
 /** Executes a transaction of one writer: changes the job's row to the state, and does `also` with what it is then. */
 type Transact = (jobId: string, state: JobState, also: Append) => Promise<unknown>;
@@ -43,9 +42,7 @@ export async function benchOutbox(quick: boolean): Promise<BenchResult> {
   const rounds = quick ? 3 : 7;
   const roundMs = quick ? 2_500 : 5_000;
   const { dataDir, remove } = temporaryDataFolder();
-  const isolated = isolatedConfig(dataDir);
-  const config = { ...isolated, temporal: { ...isolated.temporal, address: noEngine } };
-  const stack = await startStack({ config, services: [], log: () => {} });
+  const stack = await startStack({ config: configWithoutEngine(dataDir), services: [], log: () => {} });
   const db = createDatabase(stack.databaseUrl, writers + 1);
   const bare = bareConnections(stack.databaseUrl);
   const paths: Path[] = [];

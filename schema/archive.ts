@@ -7,7 +7,7 @@ import { shownProgress } from '../src/jobs/progress.js';
 import type { JobReason } from '../src/jobs/reasons.js';
 import { builder } from './builder.js';
 import { File, FileConnection } from './file.js';
-import { decodeId } from './ids.js';
+import { uuidOf } from './ids.js';
 import { gapsOf, JobGap, JobWarning, partsInOrder, warningsInOrder } from './job.js';
 import { totalCountField } from './pages.js';
 import { JobReasonEnum, JobStateEnum } from './states.js';
@@ -248,8 +248,8 @@ builder.queryField('archive', (t) =>
     description: 'An archive by its id. Null when there is none.',
     args: { id: t.arg.id({ description: 'Global id of the archive.' }) },
     resolve: (query, _root, { id }, { services, viewer }) => {
-      const decoded = decodeId(id);
-      return decoded?.type === 'Archive' ? services.archives.find(query, decoded.id, viewer) : null;
+      const archiveId = uuidOf(id, ['Archive']);
+      return archiveId === null ? null : services.archives.find(query, archiveId, viewer);
     },
   }),
 );

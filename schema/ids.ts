@@ -17,15 +17,24 @@ export function decodeId(globalId: string): { type: NodeType; id: string } | nul
   return match ? { type: match[1] as NodeType, id: match[2] as string } : null;
 }
 
+/** The uuid in a global id of one of `types`; null when it is of something else, or none of ours. */
+export function uuidOf(globalId: string, types: readonly NodeType[]): string | null {
+  const decoded = decodeId(globalId);
+  return decoded && types.includes(decoded.type) ? decoded.id : null;
+}
+
 /** The uuid in a global id of one of `types`; throws NotFoundError that names `what` was looked for. */
 export function uuidFrom(globalId: string, types: readonly NodeType[], what: string): string {
-  const decoded = decodeId(globalId);
-  if (!decoded || !types.includes(decoded.type)) {
+  const uuid = uuidOf(globalId, types);
+  if (uuid === null) {
     const shown = globalId.length > maxLength ? `${globalId.slice(0, maxLength)}…` : globalId;
     throw new NotFoundError(`There is no ${what} with the id "${shown}". Use an id that this API has given you.`);
   }
-  return decoded.id;
+  return uuid;
 }
 
-/** The uuid of a job, by its own id or that of what was asked for: they share one row key. */
-export const jobUuidFrom = (globalId: string): string => uuidFrom(globalId, ['Job', 'Archive'], 'job');
+/** The ids a job has: its own, and that of what was asked for; they share one row key. */
+export const jobTypes = ['Job', 'Archive'] as const satisfies NodeType[];
+
+/** The uuid of a job, by either of its ids. Throws NotFoundError. */
+export const jobUuidFrom = (globalId: string): string => uuidFrom(globalId, jobTypes, 'job');

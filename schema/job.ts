@@ -7,7 +7,7 @@ import { type FailureActor, type JobReason, reasons } from '../src/jobs/reasons.
 import type { WarningCode } from '../src/jobs/warnings.js';
 import { builder } from './builder.js';
 import { FileConnection } from './file.js';
-import { decodeId } from './ids.js';
+import { jobTypes, uuidOf } from './ids.js';
 import { totalCountField } from './pages.js';
 import { FailureActorEnum, JobKindEnum, JobReasonEnum, JobStateEnum, PartEndEnum, WarningCodeEnum } from './states.js';
 
@@ -277,9 +277,8 @@ builder.queryField('job', (t) =>
     description: 'A job by its id, or by the id of what was asked for, such as an archive. Null when there is none.',
     args: { id: t.arg.id({ description: 'Global id of the job, or of its archive.' }) },
     resolve: (query, _root, { id }, { services, viewer }) => {
-      const decoded = decodeId(id);
-      if (decoded?.type !== 'Job' && decoded?.type !== 'Archive') return null;
-      return services.jobs.find(query, decoded.id, viewer);
+      const jobId = uuidOf(id, jobTypes);
+      return jobId === null ? null : services.jobs.find(query, jobId, viewer);
     },
   }),
 );

@@ -2,7 +2,7 @@
 import { viewerOf } from '../src/context.js';
 import type { JobsFilter as Filter } from '../src/services/jobs.js';
 import { builder } from './builder.js';
-import { decodeId, type NodeType } from './ids.js';
+import { uuidOf } from './ids.js';
 import { Job, JobConnection, JobEdge } from './job.js';
 import { JobKindEnum, JobStateEnum } from './states.js';
 
@@ -23,14 +23,9 @@ export function jobsFilterFrom(given: typeof JobsFilter.$inferInput | null | und
   const { roomId, sessionId, ...others } = given ?? {};
   return {
     ...others,
-    ...(roomId == null ? {} : { roomId: idOf('Room', roomId) }),
-    ...(sessionId == null ? {} : { sessionId: idOf('Session', sessionId) }),
+    ...(roomId == null ? {} : { roomId: uuidOf(roomId, ['Room']) }),
+    ...(sessionId == null ? {} : { sessionId: uuidOf(sessionId, ['Session']) }),
   };
-}
-
-function idOf(type: NodeType, globalId: string): string | null {
-  const decoded = decodeId(globalId);
-  return decoded?.type === type ? decoded.id : null;
 }
 
 builder.queryField('jobs', (t) =>

@@ -4,7 +4,7 @@ import type { WebhookState } from '../src/generated/prisma/client.js';
 import { ConflictError, NotFoundError, ValidationError } from '../src/services/errors.js';
 import type { DeliveryFilter, RotatedSecret } from '../src/services/webhooks.js';
 import { builder } from './builder.js';
-import { decodeId, uuidFrom } from './ids.js';
+import { jobTypes, uuidFrom, uuidOf } from './ids.js';
 import { requestIdDescription } from './job-requests.js';
 import { totalCountField } from './pages.js';
 
@@ -92,9 +92,7 @@ const WebhookDeliveriesFilter = builder.inputType('WebhookDeliveriesFilter', {
 /** An id that is none of a job's finds nothing. */
 function filterFrom(given: { jobId?: string | null; state?: WebhookState | null } | null | undefined): DeliveryFilter {
   if (given?.jobId == null) return { state: given?.state };
-  const decoded = decodeId(given.jobId);
-  const isJob = decoded?.type === 'Job' || decoded?.type === 'Archive';
-  return { jobId: isJob ? decoded.id : null, state: given.state };
+  return { jobId: uuidOf(given.jobId, jobTypes), state: given.state };
 }
 
 builder.queryField('webhookDeliveries', (t) =>
