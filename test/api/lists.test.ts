@@ -19,7 +19,7 @@ import { createServices } from '../../src/services/services.js';
 import { openStorage } from '../../src/storage/open.js';
 import { createEngine, createTemporalClient } from '../../src/temporal/client.js';
 import { type Api, api } from '../testkit/api.js';
-import { createProject } from '../testkit/jobs.js';
+import { createProject, unheededSince } from '../testkit/jobs.js';
 import { createKey } from '../testkit/keys.js';
 
 const url = inject('stack').databaseUrl;
@@ -43,7 +43,15 @@ async function store(projectId: string, rows: Row[], accessTokenHash: Uint8Array
   const source = { kind: 'page', url: 'http://10.0.0.1/', width: 640, height: 480, fps: 30, loadTimeoutMs: 1_000 };
   await db.job.createMany({
     data: rows.map((row) => ({
-      ...{ ...row, projectId, source, accessTokenHash, maxDurationMs: 10_000, eventSequence: 1 },
+      ...{
+        ...row,
+        projectId,
+        source,
+        accessTokenHash,
+        maxDurationMs: 10_000,
+        eventSequence: 1,
+        stateSince: unheededSince,
+      },
     })),
   });
   await db.archive.createMany({

@@ -15,7 +15,10 @@ export async function createRoom(db: Database, projectId: string): Promise<strin
   return id;
 }
 
-/** A job as `startArchive` writes it, but that no engine knows of. */
+/** In the far future: a reconciler takes no notice of a job that is so young. */
+export const unheededSince = new Date('2100-01-01');
+
+/** A job as `startArchive` writes it, but that no engine knows of, nor gets to know of. */
 export async function createJobRow(
   db: Database,
   projectId: string,
@@ -35,6 +38,7 @@ export async function createJobRow(
         maxDurationMs: 10_000,
         accessTokenHash: new Uint8Array(32),
         eventSequence: 1,
+        stateSince: unheededSince,
       },
     });
     await appendJobEvent(transaction, job, {
