@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { pino } from 'pino';
 import { createDatabase, type Database, type Transaction } from '../src/db.js';
-import { type CommittedEvent, projectTopic } from '../src/events/bus.js';
+import { type CommittedEvent, type CommittedJobEvent, projectTopic } from '../src/events/bus.js';
 import { startFeed } from '../src/events/feed.js';
 import { appendJobEvent, createWake, type EventJob, eventsChannel } from '../src/events/outbox.js';
 import type { JobEventPayload } from '../src/jobs/events.js';
@@ -138,7 +138,7 @@ async function sequences(db: Database): Promise<Map<string, number>> {
 
 function check(events: readonly CommittedEvent[], before: Map<string, number>, after: Map<string, number>): void {
   const reached = new Map(before);
-  for (const { jobId, jobSequence } of events) {
+  for (const { jobId, jobSequence } of events as readonly CommittedJobEvent[]) {
     const expected = (reached.get(jobId) ?? 0) + 1;
     if (jobSequence !== expected) throw new Error(`Job ${jobId}: event ${jobSequence} came instead of ${expected}.`);
     reached.set(jobId, jobSequence);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadConfig } from '../src/config.js';
-import { type HostIdentity, hostFiles, type PageSource, partFile } from '../src/jobs/capture.js';
+import { type HostIdentity, hostFiles, type OpenSource, partFile } from '../src/jobs/capture.js';
 import { findHost, killHost, readStatus, sendCommand, startHost } from '../worker/host/client.js';
 
 // Two page loads of 30 s and a browser launch.
@@ -26,12 +26,13 @@ export interface RunningHost {
 }
 
 /** Starts recording a page of ours; resolves when frames are being written. Throws with the host's log when none come. */
-export async function recordPage(source: PageSource, allowedHost: string): Promise<RunningHost> {
+export async function recordPage(source: OpenSource, allowedHost: string): Promise<RunningHost> {
   const { recorder } = loadConfig();
   const folder = await mkdtemp(join(tmpdir(), 'tapedeck-bench-'));
   const spec = {
     ...{ jobId: 'bench', incarnation: 1, source },
     egress: { allowedNetworks: [], allowedHosts: [allowedHost], deniedPorts: [] },
+    ...{ live: false, directMedia: false, publication: null, arrangement: { layout: null, targets: [] } },
     ...{ maxDurationMs: measuredMinutes * 60_000, endsAt: null, leaseTimeoutMs: measuredMinutes * 60_000 },
     ...{ hold: null, diskReserveBytes: 0, recordedBefore: { bytes: 0, parts: 0 } },
     tools: {

@@ -73,7 +73,17 @@ async function browserLaunchMs(): Promise<number> {
   try {
     const startedAt = performance.now();
     // Nothing listens on port 9: the page is blank and asks for nothing.
-    const options = { chromium: recorder.chromium, user, sandbox, scratch, display, sound, proxyPort: 9, signal };
+    const options = {
+      chromium: recorder.chromium,
+      user,
+      sandbox,
+      scratch,
+      display,
+      sound,
+      directMedia: false,
+      proxyPort: 9,
+      signal,
+    };
     const browser = await launchBrowser({ ...options, ...size });
     const tookMs = performance.now() - startedAt;
     await browser.kill();

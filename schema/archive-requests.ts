@@ -3,21 +3,17 @@ import { viewerOf } from '../src/context.js';
 import type { JobRequest } from '../src/jobs/states.js';
 import { ConflictError, NotFoundError, UrlRefusedError, ValidationError } from '../src/services/errors.js';
 import type { JobAnswer } from '../src/services/jobs.js';
+import type { StartedJob } from '../src/services/start-job.js';
 import { Archive } from './archive.js';
 import { builder } from './builder.js';
 import { uuidFrom } from './ids.js';
 import { requestErrors, requestIdDescription } from './job-requests.js';
-
-interface StartedArchive {
-  archiveId: string;
-  accessToken: string | null;
-  sequence: number;
-}
+import { sourceInputFields, sourceWishFrom } from './sources.js';
 
 const StartArchiveInput = builder.inputType('StartArchiveInput', {
   description: 'What to record, and how.',
   fields: (t) => ({
-    url: t.string({ description: 'The page, an http or https address; at most 2,048 characters.' }),
+    ...sourceInputFields(t),
     width: t.int({
       required: false,
       description: 'Pixels, 320 to 1920, 640 when left out. Odd ones are rounded up to even.',
@@ -30,6 +26,28 @@ const StartArchiveInput = builder.inputType('StartArchiveInput', {
       required: false,
       description:
         'Seconds from the first frame until it stops by itself, pauses excluded; 1 to 21,600, 300 when left out.',
+    }),
+    hasAudio: t.boolean({ required: false, description: 'Whether the result has sound; true when left out.' }),
+    hasVideo: t.boolean({ required: false, description: 'Whether the result has a picture; true when left out.' }),
+    individualStreamRecord: t.boolean({
+      required: false,
+      description:
+        'Whether each participant of the room, or each media element of the page, is recorded to files of its own too, as it is published: they are delivered together in one `.tar`. False when left out.',
+    }),
+    broadcastUrl: t.string({
+      required: false,
+      description:
+        'Where it is broadcast to while it is captured, an rtmp or rtmps address with its stream key; at most 2,048 characters. See `updateJobOutputs` for more of them.',
+    }),
+    record: t.boolean({
+      required: false,
+      description:
+        'Whether a file is made of it; true when left out, but false with a `broadcastUrl`: a broadcast has no downloadable result unless this is given.',
+    }),
+    idleTimeout: t.int({
+      required: false,
+      description:
+        'Of a room: seconds after which it stops by itself when nobody publishes, 5 to 86,400, 60 when left out.',
     }),
     autostart: t.boolean({
       required: false,
@@ -55,13 +73,13 @@ const StartArchiveInput = builder.inputType('StartArchiveInput', {
   }),
 });
 
-const StartArchivePayload = builder.objectRef<StartedArchive>('StartArchivePayload').implement({
+const StartArchivePayload = builder.objectRef<StartedJob>('StartArchivePayload').implement({
   description: 'The archive was accepted. Follow it with `jobEvents`.',
   fields: (t) => ({
     archive: t.prismaField({
       type: Archive,
       description: 'The archive as it is now.',
-      resolve: (query, { archiveId }, _args, context) => archiveNow(query, archiveId, context),
+      resolve: (query, { jobId }, _args, context) => archiveNow(query, jobId, context),
     }),
     accessToken: t.exposeString('accessToken', {
       nullable: true,
@@ -75,10 +93,12 @@ const StartArchivePayload = builder.objectRef<StartedArchive>('StartArchivePaylo
 builder.mutationField('startArchive', (t) =>
   t.withAuth({ mayUse: 'Mutation.startArchive' }).field({
     type: StartArchivePayload,
-    description: 'Starts to record a page. Answers once that is accepted; recording begins when a recorder has room.',
+    description:
+      'Starts to record a page, or a room. Answers once that is accepted; recording begins when a recorder has room.',
     args: { input: t.arg({ type: StartArchiveInput, description: 'What to record.' }) },
-    errors: { types: [ValidationError, UrlRefusedError, ConflictError] },
-    resolve: (_root, { input }, { services, viewer }) => services.archives.start(input, viewer),
+    errors: { types: [ValidationError, UrlRefusedError, NotFoundError, ConflictError] },
+    resolve: (_root, { input }, { services, viewer }) =>
+      services.archives.start({ ...input, ...sourceWishFrom(input) }, viewer),
   }),
 );
 

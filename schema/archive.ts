@@ -1,15 +1,19 @@
-/** Archives: a page recorded as it is seen and heard. */
+/** Archives: a page or a room recorded as it is seen and heard. */
 
 import { prismaConnectionHelpers } from '@pothos/plugin-prisma';
 import { type ArchiveStatus, archiveStatus } from '../src/jobs/archive-status.js';
+import type { PageSource } from '../src/jobs/capture.js';
 import { lostMsOf } from '../src/jobs/gaps.js';
 import { shownProgress } from '../src/jobs/progress.js';
 import type { JobReason } from '../src/jobs/reasons.js';
 import { builder } from './builder.js';
 import { File, FileConnection } from './file.js';
-import { uuidOf } from './ids.js';
+import { encodeId, uuidOf } from './ids.js';
 import { gapsOf, JobGap, JobWarning, partsInOrder, warningsInOrder } from './job.js';
 import { totalCountField } from './pages.js';
+import { Room } from './room.js';
+import { Session } from './session.js';
+import { LayoutEnum } from './sources.js';
 import { JobReasonEnum, JobStateEnum } from './states.js';
 
 const ArchiveStatusEnum = builder.enumType('ArchiveStatus', {
@@ -27,6 +31,14 @@ const ArchiveStatusEnum = builder.enumType('ArchiveStatus', {
   } satisfies Record<ArchiveStatus, { description: string }>,
 });
 
+const OutputModeEnum = builder.enumType('OutputMode', {
+  description: 'What an archive is made of.',
+  values: {
+    COMPOSED: { value: 'composed', description: 'One picture of all.' },
+    INDIVIDUAL: { value: 'individual', description: 'The same, and each participant or media element by itself.' },
+  },
+});
+
 /** The files an archive's own fields speak of, the first of the newest version first: one selection, so that they share one query. */
 const ownFiles = {
   where: { deletedAt: null, kind: { in: ['VIDEO' as const, 'THUMBNAIL' as const] } },
@@ -39,11 +51,73 @@ const fileConnection = prismaConnectionHelpers(builder, File, {
 
 export const Archive = builder.prismaNode('Archive', {
   id: { field: 'id', description: 'Global id. Opaque, and lasting.' },
-  description: 'A page recorded as it is seen and heard, to one video file.',
+  description: 'A page or a room recorded as it is seen and heard, to one video file.',
   select: { id: true },
   fields: (t) => ({
     name: t.exposeString('name', { description: 'As given when it was started.' }),
-    url: t.exposeString('url', { description: 'The page.' }),
+    url: t.exposeString('url', {
+      nullable: true,
+      description: 'The page. Null where a room is recorded as our own viewer page shows it.',
+    }),
+    room: t.field({
+      type: Room,
+      nullable: true,
+      description: 'The room that is recorded. Null where it is not of one.',
+      select: (_args, _context, nestedSelection) => ({ job: { select: { room: nestedSelection() } } }),
+      resolve: ({ job }) => job.room,
+    }),
+    session: t.field({
+      type: Session,
+      nullable: true,
+      description: 'The live session it is of. Null where it is of no room, or nobody has published yet.',
+      select: (_args, _context, nestedSelection) => ({ job: { select: { session: nestedSelection() } } }),
+      resolve: ({ job }) => job.session,
+    }),
+    sessionId: t.id({
+      nullable: true,
+      description: 'What its room is joined by. Null where it is of no room.',
+      select: { job: { select: { roomId: true } } },
+      resolve: ({ job }) => job.roomId && encodeId('Room', job.roomId),
+    }),
+    projectId: t.id({
+      description: 'Global id of the project.',
+      select: { projectId: true },
+      resolve: ({ projectId }) => encodeId('Project', projectId),
+    }),
+    partnerId: t.id({
+      description: 'The same as `projectId`, as other services call it.',
+      select: { projectId: true },
+      resolve: ({ projectId }) => encodeId('Project', projectId),
+    }),
+    event: t.string({ description: 'Always `archive`.', resolve: () => 'archive' }),
+    password: t.string({ description: 'Always empty: files are opened with tokens.', resolve: () => '' }),
+    outputMode: t.field({
+      type: OutputModeEnum,
+      description: 'Whether participants were recorded one by one too.',
+      select: { individual: true },
+      resolve: ({ individual }) => (individual ? 'individual' : 'composed'),
+    }),
+    layout: t.field({
+      type: LayoutEnum,
+      nullable: true,
+      description: 'How the participants of the room are arranged. Null where our viewer page is not what is recorded.',
+      select: { job: { select: { source: true } } },
+      resolve: ({ job }) => {
+        const { url, room } = job.source as unknown as PageSource;
+        return url === null ? (room?.layout ?? null) : null;
+      },
+    }),
+    idleTimeout: t.float({
+      nullable: true,
+      description: 'It stops by itself when nobody has published for so long, seconds. Null where it is of no room.',
+      select: { job: { select: { idleTimeoutMs: true } } },
+      resolve: ({ job }) => (job.idleTimeoutMs === null ? null : job.idleTimeoutMs / 1000),
+    }),
+    automatic: t.boolean({
+      description: 'Whether its room started it by itself, since it records every live period.',
+      select: { job: { select: { automatic: true } } },
+      resolve: ({ job }) => job.automatic,
+    }),
     width: t.exposeInt('width', { description: 'Pixels, even.' }),
     height: t.exposeInt('height', { description: 'Pixels, even.' }),
     resolution: t.string({
@@ -82,6 +156,18 @@ export const Archive = builder.prismaNode('Archive', {
       resolve: ({ job }) => shownProgress(job),
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was asked for.' }),
+    createdAtMs: t.field({
+      type: 'BigInt',
+      description: 'The same in milliseconds since 1970.',
+      select: { createdAt: true },
+      resolve: ({ createdAt }) => BigInt(createdAt.getTime()),
+    }),
+    updatedAtMs: t.field({
+      type: 'BigInt',
+      description: '`updatedAt` in milliseconds since 1970.',
+      select: { job: { select: { updatedAt: true } } },
+      resolve: ({ job }) => BigInt(job.updatedAt.getTime()),
+    }),
     updatedAt: t.field({
       type: 'DateTime',
       description: 'When it last changed.',

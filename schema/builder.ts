@@ -11,7 +11,7 @@ import { getDatamodel } from '../src/generated/pothos.js';
 import { forbidden, unauthenticated } from '../src/http/errors.js';
 import { encodeId } from './ids.js';
 import { defaultPageSize, maxPageSize, pageCost } from './pages.js';
-import { type GuardedField, scopeOf } from './scopes.js';
+import { type GuardedField, mayUse, scopeOf } from './scopes.js';
 
 export const builder = new SchemaBuilder<{
   Context: Context;
@@ -44,7 +44,7 @@ export const builder = new SchemaBuilder<{
   },
   scopeAuth: {
     authorizeOnSubscribe: true,
-    authScopes: ({ viewer }) => ({ mayUse: (field) => viewer?.scopes.includes(scopeOf[field]) ?? false }),
+    authScopes: ({ viewer }) => ({ mayUse: (field) => viewer !== null && mayUse(viewer, field) }),
     unauthorizedError: (_parent, { viewer }, { parentType, fieldName }) =>
       viewer
         ? forbidden(scopeOf[`${parentType.name}.${fieldName}` as GuardedField], isRoot(parentType.name))

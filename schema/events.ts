@@ -26,7 +26,7 @@ export const Event = builder.interfaceRef<StreamItem>('Event').implement({
     cursor: t.expose('cursor', { type: 'Cursor', description: 'Give it as `after` to go on behind this item.' }),
     sequence: t.exposeInt('sequence', {
       description:
-        'Number of the event within its job, from 1, without gaps. Of a snapshot, that of the latest event in it; 0 where it is of more than one job. Of StreamLagged, that of the last item sent; 0 if none was.',
+        'Number of the event within its job, from 1, without gaps. Of a snapshot, that of the latest event in it; 0 where it is of more than one job. 0 for what happened in a room itself: there, only cursors tell the order. Of StreamLagged, that of the last item sent; 0 if none was.',
     }),
     occurredAt: t.expose('occurredAt', {
       type: 'DateTime',

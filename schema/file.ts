@@ -5,6 +5,9 @@ const FileKindEnum = builder.enumType('FileKind', {
   description: 'What a file is for.',
   values: {
     VIDEO: { description: 'The recording.' },
+    TAR: { description: 'The recording and each participant, or media element, of it by itself, with a manifest.' },
+    PLAYLIST: { description: 'An HLS playlist.' },
+    SEGMENTS: { description: 'The media of an HLS playlist, in one file.' },
     THUMBNAIL: { description: 'A picture of the recording.' },
     SCREENSHOT: { description: 'The page as it looked.' },
     LOG: { description: 'What the page or the recorder wrote.' },

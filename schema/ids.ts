@@ -3,7 +3,19 @@ import { NotFoundError } from '../src/services/errors.js';
 
 export { encodeId } from '../src/global-id.js';
 
-export const nodeTypes = ['ApiKey', 'Archive', 'File', 'Job', 'Project', 'Room', 'Session', 'WebhookDelivery'] as const;
+export const nodeTypes = [
+  'ApiKey',
+  'Archive',
+  'File',
+  'Job',
+  'JobTarget',
+  'Participant',
+  'Project',
+  'Render',
+  'Room',
+  'Session',
+  'WebhookDelivery',
+] as const;
 export type NodeType = (typeof nodeTypes)[number];
 
 const pattern = new RegExp(`^(${nodeTypes.join('|')}):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$`);
@@ -34,7 +46,7 @@ export function uuidFrom(globalId: string, types: readonly NodeType[], what: str
 }
 
 /** The ids a job has: its own, and that of what was asked for; they share one row key. */
-export const jobTypes = ['Job', 'Archive'] as const satisfies NodeType[];
+export const jobTypes = ['Job', 'Archive', 'Render'] as const satisfies NodeType[];
 
 /** The uuid of a job, by either of its ids. Throws NotFoundError. */
 export const jobUuidFrom = (globalId: string): string => uuidFrom(globalId, jobTypes, 'job');

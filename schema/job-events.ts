@@ -7,6 +7,7 @@ import { afterDescription, Event, snapshotDescription, typeNameOf } from './even
 import { encodeId, jobUuidFrom } from './ids.js';
 import { Job } from './job.js';
 import { FailureActorEnum, JobReasonEnum, JobStateEnum, PartEndEnum, WarningCodeEnum } from './states.js';
+import { JobTargetStateEnum } from './target.js';
 
 type Snapshot = Extract<StreamItem, { kind: 'snapshot' }>;
 type Lagged = Extract<StreamItem, { kind: 'lagged' }>;
@@ -163,6 +164,28 @@ builder.objectRef<Told<'JobFilesFailed'>>('JobFilesFailed').implement({
     }),
     // Not `message`, which is nullable in JobStateChanged: one selection could not have both.
     detail: t.string({ description: 'The reason in words.', resolve: ({ payload }) => payload.message }),
+  }),
+});
+
+builder.objectRef<Told<'JobTargetChanged'>>('JobTargetChanged').implement({
+  description: "The job's broadcast to one far server goes better or worse than before.",
+  interfaces: [Event, JobEvent],
+  fields: (t) => ({
+    targetId: t.id({
+      description: 'Global id of the target.',
+      resolve: ({ payload }) => encodeId('JobTarget', payload.targetId),
+    }),
+    // Not `state`, which is another enum in JobStateChanged: one selection could not have both.
+    targetState: t.field({
+      type: JobTargetStateEnum,
+      description: 'How it goes now.',
+      resolve: ({ payload }) => payload.state,
+    }),
+    message: t.string({
+      nullable: true,
+      description: 'Why, in words, where there is more to say than the state does.',
+      resolve: ({ payload }) => payload.message,
+    }),
   }),
 });
 

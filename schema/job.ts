@@ -10,6 +10,7 @@ import { FileConnection } from './file.js';
 import { jobTypes, uuidOf } from './ids.js';
 import { totalCountField } from './pages.js';
 import { FailureActorEnum, JobKindEnum, JobReasonEnum, JobStateEnum, PartEndEnum, WarningCodeEnum } from './states.js';
+import { targetsInOrder } from './target.js';
 
 interface FailureShape {
   actor: FailureActor;
@@ -215,6 +216,11 @@ export const Job = builder.prismaNode('Job', {
       query: warningsInOrder,
       complexity: 10,
       description: 'What was, or is, wrong with the recording, oldest first.',
+    }),
+    targets: t.relation('targets', {
+      query: targetsInOrder,
+      complexity: 10,
+      description: 'Far servers that it is, or was, broadcast to, oldest first.',
     }),
     parts: t.relation('parts', {
       query: partsInOrder,

@@ -1,7 +1,8 @@
-/** Following all that happens in a project: the state first, then every change in order. */
+/** Following all that happens in a project, to its jobs and in its rooms: the state first, then every change in order. */
 import { viewerOf } from '../src/context.js';
 import { Stream } from '../src/events/source.js';
-import { type JobEventType, jobEventTypes, type StreamItem } from '../src/jobs/events.js';
+import { eventTypes } from '../src/events/types.js';
+import type { EventType, StreamItem } from '../src/jobs/events.js';
 import { builder } from './builder.js';
 import { afterDescription, Event, type SnapshotOf, snapshotDescription } from './events.js';
 import { jobUuidFrom, uuidFrom } from './ids.js';
@@ -33,9 +34,9 @@ builder.objectRef<SnapshotOf<'project'>>('ProjectSnapshot').implement({
 const EventTypeEnum = builder.enumType('EventType', {
   description: 'What events tell. `JOB_FILE_ADDED` is the item of type `JobFileAdded`, and so on.',
   values: Object.fromEntries(
-    Object.entries(jobEventTypes).map(([type, description]) => [
+    Object.entries(eventTypes).map(([type, description]) => [
       type.replace(/(?<=[a-z])[A-Z]/g, '_$&').toUpperCase(),
-      { value: type as JobEventType, description },
+      { value: type as EventType, description },
     ]),
   ),
 });
@@ -58,7 +59,7 @@ builder.subscriptionField('events', (t) =>
   t.withAuth({ mayUse: 'Subscription.events' }).field({
     type: Event,
     description:
-      'Follows all jobs of the project: the state now, then every change in order, none twice, none missed. Does not end by itself.',
+      'Follows all jobs and rooms of the project: the state now, then every change in order, none twice, none missed. Does not end by itself.',
     args: {
       filter: t.arg({ type: EventsFilter, required: false, description: 'Which events; all when left out.' }),
       after: t.arg({ type: 'Cursor', required: false, description: afterDescription }),

@@ -1,5 +1,6 @@
 /** Which scope of the caller's credentials each guarded field needs: every root field, and what opens other doors. */
-import type { Scope } from '../src/auth/viewer.js';
+import type { RoomScope } from '../src/auth/room-tokens.js';
+import type { Scope, Viewer } from '../src/auth/viewer.js';
 
 export const scopeOf = {
   'Query.activeStats': 'jobs:read',
@@ -9,19 +10,36 @@ export const scopeOf = {
   'Query.jobs': 'jobs:read',
   'Query.node': 'jobs:read',
   'Query.nodes': 'jobs:read',
+  'Query.render': 'jobs:read',
+  'Query.renders': 'jobs:read',
+  'Query.room': 'jobs:read',
+  'Query.rooms': 'jobs:read',
+  'Query.session': 'jobs:read',
+  'Query.sessions': 'jobs:read',
   'Query.viewer': 'jobs:read',
   'Query.webhookDeliveries': 'jobs:read',
   'Mutation.beginArchive': 'jobs:write',
   'Mutation.cancelJob': 'jobs:write',
   'Mutation.createApiKey': 'keys:write',
+  'Mutation.createRoomToken': 'rooms:write',
+  'Mutation.deleteRoom': 'rooms:write',
+  'Mutation.ensureRoom': 'rooms:write',
+  'Mutation.muteParticipant': 'rooms:write',
   'Mutation.pauseJob': 'jobs:write',
   'Mutation.resumeJob': 'jobs:write',
   'Mutation.redeliverWebhook': 'jobs:write',
   'Mutation.refinalizeJob': 'jobs:write',
+  'Mutation.removeParticipant': 'rooms:write',
+  'Mutation.resetStreamKey': 'rooms:write',
   'Mutation.revokeApiKey': 'keys:write',
   'Mutation.rotateWebhookSecret': 'keys:write',
+  'Mutation.setLayout': 'jobs:write',
   'Mutation.startArchive': 'jobs:start',
+  'Mutation.startRender': 'jobs:start',
+  'Mutation.stopRender': 'jobs:write',
   'Mutation.stopArchive': 'jobs:write',
+  'Mutation.updateJobOutputs': 'jobs:write',
+  'Mutation.updateRoom': 'rooms:write',
   'Subscription.activeStats': 'jobs:read',
   'Subscription.events': 'jobs:read',
   'Subscription.jobEvents': 'jobs:read',
@@ -33,5 +51,26 @@ export const scopeOf = {
   'Archive.thumbnailUrl': 'files:read',
   'File.downloadUrl': 'files:read',
   'Project.apiKeys': 'keys:write',
+  // Whoever knows it plays what was recorded.
+  'Session.playbackId': 'files:read',
+  'Session.mp4Url': 'files:read',
+  // Whoever has a stream key publishes.
+  'Room.ingest': 'rooms:write',
 } as const satisfies Record<string, Scope>;
 export type GuardedField = keyof typeof scopeOf;
+
+/** What the token of a room opens, whatever else its holder is told to need; null: whatever the token is good for. */
+export const openToRooms: Partial<Record<GuardedField, RoomScope | null>> = {
+  'Query.node': null,
+  'Query.nodes': null,
+  'Query.room': null,
+  'Mutation.muteParticipant': 'moderate',
+  'Mutation.removeParticipant': 'moderate',
+  'Subscription.roomEvents': null,
+};
+
+export function mayUse(viewer: Viewer, field: GuardedField): boolean {
+  if (viewer.kind !== 'room') return viewer.scopes.includes(scopeOf[field]);
+  const needed = openToRooms[field];
+  return needed === null || (needed !== undefined && viewer.roomScopes.includes(needed));
+}

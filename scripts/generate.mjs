@@ -9,6 +9,8 @@ import { run, SetupError, step } from './setup/terminal.mjs';
 
 const notePath = join(buildFolder, 'generated.json');
 
+const bundledPages = ['viewer.js', 'viewer.css', 'publish.js', 'publish.css'];
+
 const pieces = [
   {
     name: 'database client',
@@ -20,7 +22,7 @@ const pieces = [
   {
     name: 'typed GraphQL client',
     needs: 'codegen.yml',
-    inputs: () => ['codegen.yml', 'schema/schema.graphql', ...filesIn('examples/client', 'gql')],
+    inputs: () => ['codegen.yml', 'schema/schema.graphql', ...filesIn('examples/client', ['.ts'], 'gql')],
     outputs: ['examples/client/gql/graphql.ts'],
     make: () => runTool('node_modules/@graphql-codegen/cli/esm/bin.js', '--config', 'codegen.yml'),
   },
@@ -30,6 +32,17 @@ const pieces = [
     inputs: () => [...filesIn('workflows'), ...filesIn('src/jobs'), 'node_modules/@temporalio/workflow/package.json'],
     outputs: ['build/workflows.js'],
     make: bundleWorkflows,
+  },
+  {
+    name: 'web pages',
+    needs: 'web/viewer.ts',
+    inputs: () => [
+      ...filesIn('web', ['.ts', '.css']),
+      'node_modules/janus-gateway/package.json',
+      'node_modules/webrtc-adapter/package.json',
+    ],
+    outputs: bundledPages.map((file) => `build/web/${file}`),
+    make: bundlePages,
   },
 ];
 
@@ -67,10 +80,29 @@ async function bundleWorkflows() {
   }
 }
 
-/** TypeScript files below a folder, relative to the project. */
-function filesIn(folder, except) {
+async function bundlePages() {
+  const { build } = await import('esbuild');
+  const source = (file) => join(projectRoot, 'web', file.replace(/\.js$/, '.ts'));
+  try {
+    await build({
+      entryPoints: bundledPages.map(source),
+      outdir: join(buildFolder, 'web'),
+      bundle: true,
+      minify: true,
+      sourcemap: false,
+      format: 'esm',
+      target: 'es2022',
+      logLevel: 'silent',
+    });
+  } catch (error) {
+    throw new SetupError(error.message);
+  }
+}
+
+/** Source files below a folder, relative to the project. */
+function filesIn(folder, endings = ['.ts'], except = undefined) {
   return readdirSync(join(projectRoot, folder), { withFileTypes: true, recursive: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .filter((entry) => entry.isFile() && endings.some((ending) => entry.name.endsWith(ending)))
     .map((entry) => relative(projectRoot, join(entry.parentPath, entry.name)))
     .filter((path) => !except || !path.startsWith(join(folder, except)))
     .sort();

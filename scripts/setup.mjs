@@ -1,10 +1,11 @@
 /**
- * Brings a clone to where everything runs: npm packages, system programs, Temporal CLI, generated code.
+ * Brings a clone to where everything runs: npm packages, system programs, Temporal CLI, MediaMTX, generated code.
  * Runs before anything is installed, so it uses Node alone. Does nothing, quickly, when nothing is to be done.
  */
 import { generate } from './generate.mjs';
 import { withLock } from './setup/lock.mjs';
 import { projectRoot } from './setup/machine.mjs';
+import { ensureMediamtx } from './setup/mediamtx.mjs';
 import { ensureNpmPackages } from './setup/npm-packages.mjs';
 import { ensurePostgresUser, ensureSystemPackages } from './setup/system-packages.mjs';
 import { ensureTemporalCli } from './setup/temporal-cli.mjs';
@@ -32,6 +33,7 @@ async function setUp() {
   await ensurePostgresUser();
   await ensureNpmPackages();
   await ensureTemporalCli();
+  await ensureMediamtx();
   await generate();
 }
 

@@ -8,10 +8,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureVersitygw } from './setup/go-tools.mjs';
 import { projectRoot } from './setup/machine.mjs';
+import { ensureNginxRtmp } from './setup/nginx-rtmp.mjs';
 import { SetupError } from './setup/terminal.mjs';
 
 const checks = {
   types: ['tsc', '--noEmit'],
+  'types of the pages': ['tsc', '--noEmit', '-p', 'web'],
   'lint and format': ['biome', 'check', '.'],
   'schema lint': [join(projectRoot, 'scripts', 'lint-schema.mjs')],
 };
@@ -25,11 +27,13 @@ for (const [name, [command, ...args]] of selection.length === 0 ? Object.entries
   console.log(`${ok ? '✓' : '✗'} ${name}`);
 }
 
-await ensureVersitygw().catch((error) => {
-  if (!(error instanceof SetupError)) throw error;
-  // All other tests can be run; those that need it will fail.
-  console.error(error.message);
-});
+for (const ensure of [ensureVersitygw, ensureNginxRtmp]) {
+  await ensure().catch((error) => {
+    if (!(error instanceof SetupError)) throw error;
+    // All other tests can be run; those that need it will fail.
+    console.error(error.message);
+  });
+}
 const tests = runTests();
 counts.passed += tests.passed;
 counts.failed += tests.failed;

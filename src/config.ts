@@ -45,6 +45,28 @@ export const settings = z.object({
   FFPROBE_PATH: z.string().default('ffprobe'),
   BROWSER_USER: z.string().default('nobody'),
 
+  JANUS_URL: z.url({ protocol: /^wss?$/ }).optional(),
+  JANUS_API_SECRET: z.string().optional(),
+  JANUS_ADMIN_KEY: z.string().optional(),
+  JANUS_PORT: port.default(8188),
+  MEDIA_ADDRESS: z.ipv4().optional(),
+  MEDIA_EVENTS_PORT: port.default(8189),
+  MEDIA_UDP_PORTS: z
+    .string()
+    .regex(/^\d{4,5}-\d{4,5}$/, 'must be a range such as 40000-40999')
+    .refine((range) => {
+      const [first, last] = range.split('-').map(Number) as [number, number];
+      return last <= 65_535 && last - first >= 99;
+    }, 'must hold at least 100 ports, up to 65535')
+    .default('40000-41999'),
+  RTMP_PORT: port.default(1935),
+  SRT_PORT: port.default(8890),
+  RTSP_PORT: port.default(8554),
+  INGEST_API_PORT: port.default(9997),
+  INGEST_AUTH_PORT: port.default(9996),
+  INGEST_SECRET: z.string().optional(),
+  SESSION_GRACE_SECONDS: seconds(60, 3600),
+
   ALLOWED_NETWORKS: list.optional(),
 
   QUEUE_TIMEOUT_SECONDS: seconds(1800, 604_800),
@@ -147,6 +169,34 @@ export function loadConfig(environment: NodeJS.ProcessEnv = { ...readEnvFile(), 
       /** The user that browsers, displays and sound servers run as when the worker is root. */
       browserUser: env.BROWSER_USER,
     },
+    media: {
+      /** WebSocket address of the Janus API. Undefined: the embedded media server is used. */
+      url: env.JANUS_URL,
+      /** What opens that API. */
+      apiSecret: env.JANUS_API_SECRET,
+      /** What lets rooms be made there, and streams be forwarded. */
+      adminKey: env.JANUS_ADMIN_KEY,
+      port: env.JANUS_PORT,
+      /** Undefined: the first address of this machine that is not loopback. Where the media server exchanges media with browsers. */
+      address: env.MEDIA_ADDRESS,
+      /** Where the media server reports what happens, on 127.0.0.1. */
+      eventsPort: env.MEDIA_EVENTS_PORT,
+      /** First and last UDP port of browsers' media. */
+      udpPorts: env.MEDIA_UDP_PORTS,
+      rtmpPort: env.RTMP_PORT,
+      srtPort: env.SRT_PORT,
+    },
+    /** The server that encoders send to, on this machine. */
+    ingest: {
+      /** What opens its API. Undefined: there is none. */
+      secret: env.INGEST_SECRET,
+      /** On 127.0.0.1: where it is read, where its API is, and where it asks who may send. */
+      rtspPort: env.RTSP_PORT,
+      apiPort: env.INGEST_API_PORT,
+      authPort: env.INGEST_AUTH_PORT,
+    },
+    /** A session ends when nobody has published for this long. */
+    sessionGraceMs: env.SESSION_GRACE_SECONDS * 1000,
     /** Private address ranges (CIDR) that clients' URLs may reach; loopback in development, none in production. */
     allowedNetworks: env.ALLOWED_NETWORKS ?? (development ? ['127.0.0.0/8', '::1/128'] : []),
     queueTimeoutMs: env.QUEUE_TIMEOUT_SECONDS * 1000,
@@ -201,6 +251,30 @@ export function requireTemporalAddress(config: Config): string {
   return config.temporal.address;
 }
 
+/** Where the media server is, and what opens it. */
+export interface MediaServerAddress {
+  url: string;
+  apiSecret: string;
+  adminKey: string;
+}
+
+/** Null where no media server is configured; throws ConfigError where one is in part. */
+export function mediaServerIfAny(config: Config): MediaServerAddress | null {
+  const { url, apiSecret, adminKey } = config.media;
+  return url || apiSecret || adminKey ? requireMediaServer(config) : null;
+}
+
+/** Throws ConfigError in a process that needs the media server and was not told of one. */
+export function requireMediaServer(config: Config): MediaServerAddress {
+  const { url, apiSecret, adminKey } = config.media;
+  if (!url || !apiSecret || !adminKey) {
+    throw new ConfigError(
+      'JANUS_URL, JANUS_API_SECRET and JANUS_ADMIN_KEY are not all set. `npm start` sets them for the embedded media server.',
+    );
+  }
+  return { url, apiSecret, adminKey };
+}
+
 /** The environment of a process of ours: this one's, with settings replaced. */
 export function childEnvironment(overrides: Partial<Record<keyof typeof settings.shape, string>>): NodeJS.ProcessEnv {
   return { ...process.env, ...overrides };
@@ -212,16 +286,16 @@ export function strangerEnvironment(extra: Record<string, string> = {}): NodeJS.
   return { PATH, LANG: LANG ?? 'C.UTF-8', TZ, TMPDIR, ...extra };
 }
 
-/** The environment of a recorder host, whose own children get `strangerEnvironment`: where to ship parts to, nothing else of ours. */
+/** The environment of a recorder host, whose own children get `strangerEnvironment`: where to ship parts to, where rooms are, nothing else of ours. */
 export function hostEnvironment(): NodeJS.ProcessEnv {
-  const ofStorage = Object.entries(process.env).filter(([name]) => /^(S3|AWS)_/.test(name));
+  const needed = Object.entries(process.env).filter(([name]) => /^(S3|AWS|JANUS)_/.test(name));
   const { HOME = '/', NODE_EXTRA_CA_CERTS } = process.env;
   return strangerEnvironment({
     // The AWS SDK looks for credentials in the home folder too.
     HOME,
     // Who signed the certificate of the storage.
     ...(NODE_EXTRA_CA_CERTS ? { NODE_EXTRA_CA_CERTS } : {}),
-    ...(Object.fromEntries(ofStorage) as Record<string, string>),
+    ...(Object.fromEntries(needed) as Record<string, string>),
   });
 }
 

@@ -1,14 +1,17 @@
 /** The API process. */
 import { createAuthenticator } from './auth/authenticate.js';
 import { ensureDevelopmentKey } from './auth/development.js';
+import { createRoomAdmissions } from './auth/room-admissions.js';
+import { createRoomTokens } from './auth/room-tokens.js';
 import { createSigner } from './auth/signing.js';
-import { loadConfig, requireDatabaseUrl } from './config.js';
+import { loadConfig, mediaServerIfAny, requireDatabaseUrl } from './config.js';
 import { createDatabase } from './db.js';
 import { startFeed } from './events/feed.js';
 import { createReadiness } from './http/readiness.js';
 import { createStreamKeeper } from './http/stream-keeper.js';
 import { adoptRestoredEvents, announceStorage, installationEpoch } from './installation.js';
 import { createLogger } from './logger.js';
+import { createMediaLink } from './media/media-link.js';
 import { startServer } from './server.js';
 import { createServices } from './services/services.js';
 import { storageIdentity } from './storage/identity.js';
@@ -35,13 +38,16 @@ const feed = startFeed({
 
 await ensureDevelopmentKey(database, config);
 await announceStorage(database, storageIdentity(config));
+const roomTokens = createRoomTokens(database);
+const mediaServer = mediaServerIfAny(config);
+const media = createMediaLink({ address: mediaServer, log });
 const services = createServices({
   config,
   db: database,
   engine: createEngine(client),
   storage: openStorage(config).files,
   signer: createSigner(database),
-  feed,
+  ...{ roomTokens, media, feed, log },
   epoch: await installationEpoch(database),
 });
 const readiness = createReadiness({
@@ -49,11 +55,16 @@ const readiness = createReadiness({
   feed,
   checkEngine: () => client.withDeadline(Date.now() + 2_000, () => client.workflowService.getSystemInfo({})),
 });
-const server = await startServer({ config, database, services, authenticator, streams, bus: feed.bus, readiness, log });
+const server = await startServer({
+  ...{ config, database, services, authenticator, streams, readiness, log },
+  bus: feed.bus,
+  signalling: { address: mediaServer, media, tokens: roomTokens, admissions: createRoomAdmissions(database) },
+});
 await feed.ready;
 
 endWithSupervisor(async () => {
   await server.close();
+  await media.close();
   await feed.close();
   await client.connection.close();
   await database.$disconnect();

@@ -12,9 +12,13 @@ import type { EventBus } from './events/bus.js';
 import { createCohorts } from './http/cohorts.js';
 import { createGraphiqlPage, wantsGraphiql } from './http/graphiql.js';
 import { createFilePage, serveStartPage } from './http/pages.js';
+import { createPlayHandler } from './http/play.js';
 import type { Readiness } from './http/readiness.js';
+import { type SignallingParts, serveSignalling } from './http/rtc.js';
 import { serveSockets } from './http/sockets.js';
 import type { StreamKeeper } from './http/stream-keeper.js';
+import { createUpgrades } from './http/upgrades.js';
+import { createWebPages } from './http/web-pages.js';
 import { createGraphqlServer } from './http/yoga.js';
 import type { Services } from './services/services.js';
 import { createDownloadHandler } from './storage/downloads.js';
@@ -38,6 +42,7 @@ export async function startServer(deps: {
   /** Closed with the server. */
   streams: StreamKeeper;
   bus: EventBus;
+  signalling: SignallingParts;
   readiness: () => Promise<Readiness>;
   log: Logger;
 }): Promise<ApiServer> {
@@ -46,6 +51,8 @@ export async function startServer(deps: {
   const graphql = createGraphqlServer({ services, database, authenticator, streams, cohorts, log });
   const graphiql = createGraphiqlPage(config.publicUrl);
   const demo = createFilePage(join(config.projectRoot, 'web', 'demo.html'));
+  const webPages = createWebPages(config.projectRoot);
+  const play = createPlayHandler({ playback: services.playback });
   const downloads = createDownloadHandler({
     files: services.files,
     authenticator,
@@ -58,6 +65,7 @@ export async function startServer(deps: {
       if (wantsGraphiql(request)) await graphiql(request, response);
       else await graphql(request, response, { kind: 'http', requestId, req: request, response });
     } else if (path.startsWith('/files/')) await downloads(request, response);
+    else if (path.startsWith('/play/')) await play(path, request, response);
     else if (request.method !== 'GET' && request.method !== 'HEAD')
       sendJson(request, response, 405, { status: 'method not allowed' });
     else if (path === '/health') sendJson(request, response, 200, { status: 'ok' });
@@ -66,7 +74,7 @@ export async function startServer(deps: {
       sendJson(request, response, state.status === 'not ready' ? 503 : 200, state);
     } else if (path === '/demo') await demo(request, response);
     else if (path === '/') await serveStartPage(request, response);
-    else sendJson(request, response, 404, { status: 'not found' });
+    else if (!(await webPages(path, request, response))) sendJson(request, response, 404, { status: 'not found' });
   }
 
   const server = createServer((request, response) => {
@@ -82,7 +90,9 @@ export async function startServer(deps: {
       else sendJson(request, response, 500, { status: 'unexpected error', requestId });
     });
   });
-  const sockets = serveSockets({ server, graphql, authenticator, streams, log });
+  const upgrades = createUpgrades(server);
+  const sockets = serveSockets({ upgrades, graphql, authenticator, streams, log });
+  const signalling = serveSignalling({ ...deps.signalling, upgrades, bus, log });
   await listen(server, config);
 
   return {
@@ -91,7 +101,7 @@ export async function startServer(deps: {
       streams.close();
       const closed = once(server, 'close');
       server.close();
-      await sockets.dispose();
+      await Promise.all([sockets.dispose(), signalling.close()]);
       // Connections that fall idle only now, at the end of a stream, would be kept open for the client's next request.
       const sweep = setInterval(() => server.closeIdleConnections(), 50);
       const impatience = setTimeout(() => server.closeAllConnections(), closingPatienceMs);

@@ -1,10 +1,11 @@
-/** `npm run demo`: starts a stack of its own, records a page, says what came of it, and leaves nothing else behind. */
+/** `npm run demo`: starts a stack of its own, records a room, says what came of it, and leaves nothing else behind. */
 import { createWriteStream, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { probe } from '../worker/ffmpeg/probe.js';
 import { parseDemoOptions, UsageError } from './demo/options.js';
 import { showProgress } from './demo/progress.js';
-import { RecordingFailedError, record } from './demo/recording.js';
+import { record } from './demo/recording.js';
+import { RecordingFailedError } from './demo/recording-failed.js';
 import { onInterrupt } from './interrupt.js';
 import { isolatedConfig, temporaryDataFolder } from './isolated.js';
 import { startStack } from './stack.js';
@@ -53,10 +54,11 @@ async function demo(): Promise<void> {
   try {
     const stack = await started;
     console.log(`The service is ready after ${((Date.now() - startedAt) / 1000).toFixed(1)} s.`);
-    console.log(`Recording ${options.url ?? `${stack.url}/demo`} for ${options.seconds} s.`);
+    console.log(`Recording ${options.url ?? 'a room with three people in it'} for ${options.seconds} s.`);
     const progress = showProgress(options.seconds, process.stdout);
-    const { file, bytes, sha256, early } = await record(stack.url, stack.apiKey, options, progress).finally(() =>
-      progress.end(),
+    const { chromium } = config.recorder;
+    const { file, bytes, sha256, early } = await record(stack.url, stack.apiKey, options, chromium, progress).finally(
+      () => progress.end(),
     );
     const { format, durationMs, video, audio } = await probe(file, { ffprobe: config.recorder.ffprobe });
     await end();

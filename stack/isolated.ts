@@ -17,6 +17,12 @@ export function isolatedConfig(dataDir: string): Config {
     postgresPort: 0,
     s3: null,
     temporal: { ...config.temporal, address: undefined, namespace: 'default', port: 0, uiPort: 0 },
+    media: {
+      ...config.media,
+      ...{ url: undefined, apiSecret: undefined, adminKey: undefined },
+      ...{ port: 0, eventsPort: 0, rtmpPort: 0, srtPort: 0 },
+    },
+    ingest: { secret: undefined, rtspPort: 0, apiPort: 0, authPort: 0 },
   };
 }
 

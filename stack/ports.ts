@@ -1,6 +1,7 @@
 /** Chooses the ports of the stack's servers, and finds out early when one is taken. */
 import { randomInt } from 'node:crypto';
-import { type AddressInfo, createServer, type Server } from 'node:net';
+import { createSocket } from 'node:dgram';
+import { createServer } from 'node:net';
 
 /**
  * Free ports are looked for here: above the well-known ones, and below those that systems give out by themselves (from 32768 on
@@ -21,6 +22,13 @@ export interface WantedPort {
   port: number;
   /** Whether a server of ours will listen on it; else the number is left alone. */
   needed: boolean;
+  /** TCP unless told. */
+  protocol?: 'udp';
+}
+
+interface HeldPort {
+  port: number;
+  release(): Promise<void>;
 }
 
 /**
@@ -30,20 +38,21 @@ export interface WantedPort {
 export async function choosePorts<Name extends string>(
   wanted: Record<Name, WantedPort>,
 ): Promise<Record<Name, number>> {
-  const servers: Server[] = [];
+  const held: HeldPort[] = [];
   const chosen: [string, number][] = [];
   try {
-    for (const [setting, { host, port, needed }] of Object.entries<WantedPort>(wanted)) {
+    for (const [setting, { host, port, needed, protocol }] of Object.entries<WantedPort>(wanted)) {
       if (!needed) {
         chosen.push([setting, port]);
         continue;
       }
-      const server = port === 0 ? await listenAnywhere(host) : await listen(port, host, setting);
-      servers.push(server);
-      chosen.push([setting, (server.address() as AddressInfo).port]);
+      const hold = protocol === 'udp' ? holdUdp : holdTcp;
+      const one = port === 0 ? await holdAny(host, hold) : await hold(port, host, setting);
+      held.push(one);
+      chosen.push([setting, one.port]);
     }
   } finally {
-    await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+    await Promise.all(held.map((each) => each.release()));
   }
   return Object.fromEntries(chosen) as Record<Name, number>;
 }
@@ -54,23 +63,37 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-async function listenAnywhere(host: string): Promise<Server> {
+type Hold = (port: number, host: string, setting: string) => Promise<HeldPort>;
+
+async function holdAny(host: string, hold: Hold): Promise<HeldPort> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await listen(randomInt(lowestPort, highestPort), host, 'it');
+      return await hold(randomInt(lowestPort, highestPort), host, 'it');
     } catch (error) {
       if (!(error instanceof PortTakenError) || attempt === findAttempts) throw error;
     }
   }
 }
 
-function listen(port: number, host: string, setting: string): Promise<Server> {
+const holdTcp: Hold = (port, host, setting) => {
   const server = createServer();
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EADDRINUSE') return reject(error);
-      reject(new PortTakenError(`Port ${port} is used by another program. Stop it, or set ${setting} to a free port.`));
-    });
-    server.listen(port, host, () => resolve(server));
+    server.once('error', (error) => reject(refusal(error, port, setting)));
+    const release = () => new Promise<void>((released) => server.close(() => released()));
+    server.listen(port, host, () => resolve({ port, release }));
   });
+};
+
+const holdUdp: Hold = (port, host, setting) => {
+  const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
+  return new Promise((resolve, reject) => {
+    socket.once('error', (error) => reject(refusal(error, port, setting)));
+    const release = () => new Promise<void>((released) => socket.close(() => released()));
+    socket.bind(port, host, () => resolve({ port, release }));
+  });
+};
+
+function refusal(error: NodeJS.ErrnoException, port: number, setting: string): Error {
+  if (error.code !== 'EADDRINUSE') return error;
+  return new PortTakenError(`Port ${port} is used by another program. Stop it, or set ${setting} to a free port.`);
 }

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProcessSpec } from './supervisor.js';
 
-export const serviceNames = ['api', 'jobs', 'recorder'] as const;
+export const serviceNames = ['api', 'jobs', 'recorder', 'rooms'] as const;
 export type ServiceName = (typeof serviceNames)[number];
 
 const readyPollMs = 100;
@@ -11,6 +11,7 @@ const scripts: Record<ServiceName, string[]> = {
   api: ['src/main.ts'],
   jobs: ['worker/main.ts', '--role', 'jobs'],
   recorder: ['worker/main.ts', '--role', 'recorder'],
+  rooms: ['worker/main.ts', '--role', 'rooms'],
 };
 
 /** `url`: where the API answers. */

@@ -1,11 +1,13 @@
 /** The whole service on one machine: database, engine, API and workers, started in order and kept running. */
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Config, childEnvironment, noBucket } from '../src/config.js';
+import { type Config, childEnvironment, type MediaServerAddress, noBucket, requireMediaServer } from '../src/config.js';
 import { claimDataFolder } from './exclusive.js';
 import { endHosts, killHosts } from './hosts.js';
+import { prepareJanus } from './janus.js';
 import { endLeftovers, keepNotes } from './leftovers.js';
 import { createLog, type LineSink } from './log.js';
+import { prepareMediamtx } from './mediamtx.js';
 import { migrate } from './migrations.js';
 import { choosePorts } from './ports.js';
 import { openCluster, postgresServer } from './postgres.js';
@@ -13,10 +15,10 @@ import { type ServiceName, serviceNames, serviceSpec } from './services.js';
 import { type ProcessSpec, type SupervisedProcess, supervise } from './supervisor.js';
 import { prepareTemporal } from './temporal.js';
 
-export type ProcessName = ServiceName | 'postgres' | 'temporal';
+export type ProcessName = ServiceName | 'postgres' | 'temporal' | 'janus' | 'mediamtx';
 
 export interface StackOptions {
-  /** Ports of 0 are replaced by free ones; DATABASE_URL and TEMPORAL_ADDRESS, where given, replace the embedded servers. */
+  /** Ports of 0 are replaced by free ones; DATABASE_URL, TEMPORAL_ADDRESS and JANUS_URL, where given, replace the embedded servers. */
   config: Config;
   log: LineSink;
   /** Settings that our own processes get besides what follows from `config`: they read all others from the environment. */
@@ -37,6 +39,7 @@ export interface Stack {
   temporalAddress: string;
   /** Undefined when the engine is not the embedded one. */
   temporalUiUrl: string | undefined;
+  mediaServer: MediaServerAddress;
   /** Throws when the process is between two lives. */
   pid(name: ProcessName): number;
   /** Sends a signal; resolves when that process is gone. It is then started again. */
@@ -50,11 +53,21 @@ export interface Stack {
 }
 
 /** The order in which processes are asked to end. */
-const stopOrder: readonly ProcessName[] = ['recorder', 'api', 'jobs', 'temporal', 'postgres'];
+const stopOrder: readonly ProcessName[] = [
+  'recorder',
+  'api',
+  'jobs',
+  'rooms',
+  'mediamtx',
+  'janus',
+  'temporal',
+  'postgres',
+];
 
 /**
  * Resolves when the API answers and both workers are ready. Throws DataFolderInUseError, PortTakenError,
- * PostgresUnavailableError, TemporalUnavailableError, MigrationError, or ProcessFailedError; nothing is left running then.
+ * PostgresUnavailableError, TemporalUnavailableError, JanusUnavailableError, MediamtxUnavailableError, MigrationError,
+ * or ProcessFailedError; nothing is left running then.
  */
 export async function startStack({
   config,
@@ -96,15 +109,38 @@ export async function startStack({
     await endLeftovers(dataDir, log);
     const cluster = config.databaseUrl ? undefined : await openCluster(dataDir);
     const engineIsOurs = !config.temporal.address;
+    const janusIsOurs = !config.media.url;
+    const takesIngest = services.includes('rooms');
     const local = '127.0.0.1';
     const ports = await choosePorts({
       PORT: { host: config.host, port: config.port, needed: services.includes('api') },
       POSTGRES_PORT: { host: local, port: config.postgresPort, needed: cluster !== undefined },
       TEMPORAL_PORT: { host: local, port: config.temporal.port, needed: engineIsOurs },
       TEMPORAL_UI_PORT: { host: local, port: config.temporal.uiPort, needed: engineIsOurs },
+      JANUS_PORT: { host: local, port: config.media.port, needed: janusIsOurs },
+      MEDIA_EVENTS_PORT: {
+        host: local,
+        port: config.media.eventsPort,
+        needed: janusIsOurs || services.includes('rooms'),
+      },
+      RTMP_PORT: { host: config.host, port: config.media.rtmpPort, needed: takesIngest },
+      SRT_PORT: { host: config.host, port: config.media.srtPort, needed: takesIngest, protocol: 'udp' },
+      RTSP_PORT: { host: local, port: config.ingest.rtspPort, needed: takesIngest },
+      INGEST_API_PORT: { host: local, port: config.ingest.apiPort, needed: takesIngest },
+      INGEST_AUTH_PORT: { host: local, port: config.ingest.authPort, needed: takesIngest },
     });
     const postgres = cluster && postgresServer(cluster, ports.POSTGRES_PORT);
     const temporal = engineIsOurs ? prepareTemporal(config, ports.TEMPORAL_PORT, ports.TEMPORAL_UI_PORT) : undefined;
+    const janus = janusIsOurs
+      ? prepareJanus(config, { port: ports.JANUS_PORT, eventsPort: ports.MEDIA_EVENTS_PORT })
+      : undefined;
+    const mediamtx = takesIngest
+      ? prepareMediamtx(config, {
+          ...{ rtmp: ports.RTMP_PORT, srt: ports.SRT_PORT, rtsp: ports.RTSP_PORT },
+          ...{ api: ports.INGEST_API_PORT, auth: ports.INGEST_AUTH_PORT },
+        })
+      : undefined;
+    const mediaServer = janus?.server ?? requireMediaServer(config);
     const databaseUrl = postgres?.url ?? (config.databaseUrl as string);
     const temporalAddress = temporal?.address ?? (config.temporal.address as string);
 
@@ -126,10 +162,26 @@ export async function startStack({
       DATABASE_URL: databaseUrl,
       TEMPORAL_ADDRESS: temporalAddress,
       TEMPORAL_NAMESPACE: config.temporal.namespace,
+      JANUS_URL: mediaServer.url,
+      JANUS_API_SECRET: mediaServer.apiSecret,
+      JANUS_ADMIN_KEY: mediaServer.adminKey,
+      MEDIA_ADDRESS: janus?.address ?? config.media.address ?? '',
+      MEDIA_UDP_PORTS: config.media.udpPorts,
+      INGEST_SECRET: mediamtx?.secret ?? '',
       ...Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, String(port)])),
     });
     const localUrl = `http://${urlHost(config.host)}:${ports.PORT}`;
-    await Promise.all(services.map((name) => start(name, serviceSpec(name, projectRoot, env, localUrl))));
+    const startService = (name: ServiceName) => start(name, serviceSpec(name, projectRoot, env, localUrl));
+    async function media() {
+      // Janus tries to reach whom it reports to at its start, then after 1, 2, 4 and each 8 s.
+      if (services.includes('rooms')) await startService('rooms');
+      if (janus) await start('janus', janus.spec);
+    }
+    await Promise.all([
+      media(),
+      mediamtx && start('mediamtx', mediamtx.spec),
+      ...services.filter((name) => name !== 'rooms').map(startService),
+    ]);
     signal?.removeEventListener('abort', abort);
 
     const keyFile = join(dataDir, 'development-key');
@@ -144,6 +196,7 @@ export async function startStack({
       dataDir,
       databaseUrl,
       temporalAddress,
+      mediaServer,
       temporalUiUrl: temporal && `http://127.0.0.1:${ports.TEMPORAL_UI_PORT}`,
       pid(name) {
         const { pid } = find(name);

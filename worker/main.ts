@@ -1,23 +1,27 @@
-/** A worker process: `--role jobs` runs workflows and their bookkeeping, `--role recorder` records on this machine. */
+/** A worker process: `--role jobs` runs workflows and their bookkeeping, `rooms` keeps rooms, `recorder` records on this machine. */
 import { parseArgs } from 'node:util';
 import { loadConfig } from '../src/config.js';
 import { createLogger } from '../src/logger.js';
 import { endWithSupervisor, sayReady } from '../src/supervised.js';
 
+/** Each role loads only what it needs: the jobs worker has no use for browsers. */
+const roles = {
+  jobs: async () => (await import('./jobs-worker.js')).startJobsWorker,
+  recorder: async () => (await import('./recorder-worker.js')).startRecorderWorker,
+  rooms: async () => (await import('./rooms-worker.js')).startRoomsWorker,
+};
+
 const { values } = parseArgs({ options: { role: { type: 'string' } } });
-const { role } = values;
-if (role !== 'jobs' && role !== 'recorder') {
-  process.stderr.write('Usage: worker/main.ts --role jobs|recorder\n');
+if (!values.role || !Object.hasOwn(roles, values.role)) {
+  process.stderr.write(`Usage: worker/main.ts --role ${Object.keys(roles).join('|')}\n`);
   process.exit(2);
 }
+const role = values.role as keyof typeof roles;
 
 const config = loadConfig();
-const log = createLogger(config, role === 'jobs' ? 'jobs-worker' : 'recorder-worker');
-// Each role loads only what it needs: the jobs worker has no use for browsers.
-const worker =
-  role === 'jobs'
-    ? await (await import('./jobs-worker.js')).startJobsWorker(config, log)
-    : await (await import('./recorder-worker.js')).startRecorderWorker(config, log);
+const log = createLogger(config, `${role}-worker`);
+const start = await roles[role]();
+const worker = await start(config, log);
 endWithSupervisor(worker.close, worker);
 sayReady();
 log.info('ready');

@@ -1,6 +1,7 @@
 /** The recorder role: offers this machine's slots, and records the jobs that are placed on it. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { createRoomTokens } from '../src/auth/room-tokens.js';
 import { type Config, requireDatabaseUrl } from '../src/config.js';
 import { createDatabase } from '../src/db.js';
 import { createWake } from '../src/events/outbox.js';
@@ -9,6 +10,7 @@ import { repeat } from '../src/repeat.js';
 import { createCaptures } from '../src/services/captures.js';
 import { createMachines, type ReportOutcome } from '../src/services/machines.js';
 import { createTransitions } from '../src/services/transitions.js';
+import { createViewerPageUrl } from '../src/services/viewer-page.js';
 import { storageIdentity } from '../src/storage/identity.js';
 import { openStorage } from '../src/storage/open.js';
 import { createEngine, createTemporalClient } from '../src/temporal/client.js';
@@ -54,6 +56,7 @@ export async function startRecorderWorker(config: Config, log: Logger): Promise<
     parts: storage.parts,
     work,
     stats,
+    viewerPageUrl: createViewerPageUrl({ config, tokens: createRoomTokens(db) }),
     log,
   });
   const worker = await startTemporalWorker(

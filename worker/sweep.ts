@@ -171,7 +171,8 @@ export function createSweep(deps: SweepDeps): Sweep {
    */
   async function isDue({ id, state, endedAt, partsRemovedAt }: SweptJob, folder: string): Promise<boolean> {
     if (state === 'CANCELED') return true;
-    const isEmpty = (await findRecorded(folder)).parts.length === 0;
+    const found = await findRecorded(folder);
+    const isEmpty = found.parts.length + found.tracks.length === 0;
     if (isEmpty && (partsRemovedAt || (state === 'EXPIRED' && !(await hasShipped(id))))) return true;
     const endedForMs = Date.now() - (endedAt?.getTime() ?? Date.now());
     const wasRecorded = state === 'COMPLETE' || state === 'PARTIAL';

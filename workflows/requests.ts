@@ -8,6 +8,7 @@ import {
   placedSignalName,
   type RequestAnswer,
   recordingSignalName,
+  type StopRequest,
   standbySignalName,
   type TransitionInput,
 } from '../src/jobs/messages.js';
@@ -15,7 +16,7 @@ import type { JobRequest, JobState } from '../src/jobs/states.js';
 import { records } from './activities.js';
 import { type JobRun, recordedStates } from './job-run.js';
 
-const stopUpdate = defineUpdate<RequestAnswer>('stop' satisfies JobRequest);
+const stopUpdate = defineUpdate<RequestAnswer, [StopRequest | undefined]>('stop' satisfies JobRequest);
 const cancelUpdate = defineUpdate<RequestAnswer>('cancel' satisfies JobRequest);
 const beginUpdate = defineUpdate<RequestAnswer>('begin' satisfies JobRequest);
 const pauseUpdate = defineUpdate<RequestAnswer>('pause' satisfies JobRequest);
@@ -63,11 +64,13 @@ export function answerRequests(options: {
 
   setHandler(
     stopUpdate,
-    async () => {
-      run.halt('USER_INITIATED');
-      return enter('STOPPING', { reason: 'USER_INITIATED' });
+    async (request?: StopRequest) => {
+      const { reason = 'USER_INITIATED' } = request ?? {};
+      run.halt(reason);
+      return enter('STOPPING', { reason });
     },
-    { validator },
+    // Its arguments name the update's own for TypeScript.
+    { validator: (_request: StopRequest | undefined) => validator() },
   );
 
   setHandler(

@@ -231,3 +231,39 @@ export const JobStats = graphql(`
     }
   }
 `);
+
+export const EnsureRoom = graphql(`
+  mutation EnsureRoom($input: EnsureRoomInput!) {
+    ensureRoom(input: $input) {
+      __typename
+      ... on EnsureRoomPayload {
+        sessionId
+        token
+        apiKey
+        room {
+          id
+          name
+        }
+      }
+      ... on Error {
+        code
+        message
+      }
+    }
+  }
+`);
+
+export const CreateRoomToken = graphql(`
+  mutation CreateRoomToken($input: CreateRoomTokenInput!) {
+    createRoomToken(input: $input) {
+      __typename
+      ... on CreateRoomTokenPayload {
+        token
+      }
+      ... on Error {
+        code
+        message
+      }
+    }
+  }
+`);

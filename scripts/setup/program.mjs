@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -26,6 +27,7 @@ const downloadTimeoutMs = 300_000;
  * @property {string} note File in `build/` in which its path is left for others.
  * @property {string} goModule With version.
  * @property {string} goName What `go install` calls it.
+ * @property {Record<string, string>} [generated] Files that its makers generate before they build, and that its module therefore lacks: path in the module → content.
  * @property {string} buildTime In words.
  * @property {string} downloadUrl
  * @property {string} [archived] Its path in the archive; without it, the download is the program.
@@ -50,10 +52,8 @@ export async function ensureProgram(program) {
 export function linesToGet(program) {
   const file = cached(program);
   const unpack = program.archived ? `| tar -xzO ${program.archived} > ${file}` : `-o ${file}`;
-  return [
-    `mkdir -p ${dirname(file)} && curl -fL '${program.downloadUrl}' ${unpack} && chmod +x ${file}`,
-    `go install ${program.goModule}`,
-  ];
+  const download = `mkdir -p ${dirname(file)} && curl -fL '${program.downloadUrl}' ${unpack} && chmod +x ${file}`;
+  return program.generated ? [download] : [download, `go install ${program.goModule}`];
 }
 
 /** Shared by all checkouts of a user. */
@@ -113,14 +113,33 @@ async function download(program) {
 
 /** Built from source through the Go module proxy; undefined without a Go that can. */
 async function build(program) {
-  const { title, version, buildTime, goModule, goName } = program;
+  const { title, version, buildTime, goModule, goName, generated } = program;
   const go = findProgram('go') ?? ['/usr/local/go/bin/go', '/usr/lib/go/bin/go'].find(isExecutable);
   if (!go) return undefined;
   const release = /go(\d+)\.(\d+)/.exec(spawnSync(go, ['env', 'GOVERSION'], { encoding: 'utf8' }).stdout ?? '');
   if (!release || Number(release[1]) * 1000 + Number(release[2]) < 1021) return undefined;
   return inWorkFolder(program, `${title} ${version}, built with Go (${buildTime}, once)`, async (folder) => {
-    await run(go, ['install', goModule], { env: { ...process.env, GOBIN: folder, GOFLAGS: '' } });
+    const env = { ...process.env, GOBIN: folder, GOFLAGS: '' };
+    if (!generated) await run(go, ['install', goModule], { env });
+    else await buildCompleted(go, goModule, generated, join(folder, goName), env);
     return join(folder, goName);
+  });
+}
+
+/** `go install` builds what the module proxy has; a module that lacks generated files is completed in a copy. */
+async function buildCompleted(go, goModule, generated, target, env) {
+  const source = `${target}-source`;
+  const { Dir } = JSON.parse(await run(go, ['mod', 'download', '-json', goModule], { env }));
+  cpSync(Dir, source, { recursive: true });
+  // The module cache is read-only, and a copy of it too.
+  await run('chmod', ['-R', 'u+w', source]);
+  for (const [path, content] of Object.entries(generated)) {
+    mkdirSync(dirname(join(source, path)), { recursive: true });
+    writeFileSync(join(source, path), content);
+  }
+  await run(go, ['build', '-buildvcs=false', '-trimpath', '-ldflags=-s -w', '-o', target, '.'], {
+    cwd: source,
+    env: { ...env, CGO_ENABLED: '0' },
   });
 }
 

@@ -1,4 +1,4 @@
-/** The programs that record: browser, encoder, display and sound server, from the system's package manager. */
+/** The programs that record: browser, encoder, display and sound server, and the media server of rooms, from the system's package manager. */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { findProgram, isRoot, setting } from './machine.mjs';
@@ -11,6 +11,7 @@ const debianPackages = [
   'pulseaudio',
   'pulseaudio-utils',
   'fonts-dejavu-core',
+  'janus',
   'util-linux',
 ];
 
@@ -26,6 +27,8 @@ export function missingPrograms() {
     pulseaudio: 'pulseaudio',
     pactl: 'pactl',
     setpriv: 'setpriv',
+    // Nobody needs one here who has one elsewhere.
+    ...(setting('JANUS_URL') ? {} : { janus: 'janus' }),
   };
   return Object.keys(programs).filter((name) => !findProgram(programs[name]));
 }

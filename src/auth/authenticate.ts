@@ -1,8 +1,10 @@
 /** From a token to the one who holds it. */
 import { batched } from '../batched.js';
 import type { Database } from '../db.js';
+import { createRoomAdmissions } from './room-admissions.js';
+import { createRoomTokens, looksLikeRoomToken } from './room-tokens.js';
 import { isSameHash, parseToken } from './tokens.js';
-import { grantedBy, type JobViewer, jobTokenScopes, type KeyViewer, type Viewer } from './viewer.js';
+import { grantedBy, type JobViewer, jobTokenScopes, type KeyViewer, type RoomViewer, type Viewer } from './viewer.js';
 
 /** `lastUsedAt` is for people who look for unused keys: a minute is exact enough, and spares a write for each request. */
 const lastUsedEveryMs = 60_000;
@@ -12,7 +14,7 @@ const batchSize = 1_000;
 export interface Authenticator {
   /** Null if the token is malformed, unknown, revoked or expired. Asks the database each time, so that a revocation counts at once. */
   authenticate(token: string): Promise<Viewer | null>;
-  /** Those of the tokens that `authenticate` would answer null for, found with two queries for a thousand of them. */
+  /** Those of the tokens that `authenticate` would answer null for, found with a few queries for a thousand of them. */
   findEnded(tokens: readonly string[]): Promise<string[]>;
 }
 
@@ -26,6 +28,8 @@ interface KeyRow {
 
 export function createAuthenticator(db: Database): Authenticator {
   const beingMarked = new Set<string>();
+  const roomTokens = createRoomTokens(db);
+  const admissions = createRoomAdmissions(db);
 
   const keyOf = batched(async (prefixes) => {
     const keys = await db.apiKey.findMany({ where: { prefix: { in: prefixes } } });
@@ -46,11 +50,29 @@ export function createAuthenticator(db: Database): Authenticator {
     return { kind: 'job', projectId: job.projectId, jobId, scopes: jobTokenScopes };
   }
 
+  /** The claims say who may; the rows, whether there still is such a room, and whether they were put out of it. */
+  async function authenticateRoom(token: string): Promise<RoomViewer | null> {
+    const claims = await roomTokens.verify(token);
+    if (claims === null || claims === 'expired') return null;
+    if ((await admissions.find(claims)) !== 'admitted') return null;
+    const { projectId, roomId, identity, scopes: roomScopes, expiresAt } = claims;
+    return { kind: 'room', projectId, roomId, identity, roomScopes, scopes: [], expiresAt };
+  }
+
+  async function findEndedRoomTokens(tokens: readonly string[]): Promise<string[]> {
+    const viewers = await Promise.all(tokens.map(authenticateRoom));
+    return tokens.filter((_token, index) => viewers[index] === null);
+  }
+
   async function findEndedAmong(tokens: readonly string[]): Promise<string[]> {
-    const parsed = tokens.map((token) => ({ token, of: parseToken(token) }));
+    const forRooms = tokens.filter(looksLikeRoomToken);
+    const parsed = tokens
+      .filter((token) => !looksLikeRoomToken(token))
+      .map((token) => ({ token, of: parseToken(token) }));
     const prefixes = parsed.flatMap(({ of }) => (of?.kind === 'key' ? [of.prefix] : []));
     const jobIds = parsed.flatMap(({ of }) => (of?.kind === 'job' ? [of.jobId] : []));
-    const [keys, jobs] = await Promise.all([
+    const [endedForRooms, keys, jobs] = await Promise.all([
+      findEndedRoomTokens(forRooms),
       prefixes.length > 0 ? db.apiKey.findMany({ where: { prefix: { in: prefixes } } }) : [],
       jobIds.length > 0
         ? db.job.findMany({ where: { id: { in: jobIds } }, select: { id: true, accessTokenHash: true } })
@@ -67,7 +89,7 @@ export function createAuthenticator(db: Database): Authenticator {
       markUsed(key);
       return true;
     };
-    return parsed.filter(({ of }) => !isGood(of)).map(({ token }) => token);
+    return [...endedForRooms, ...parsed.filter(({ of }) => !isGood(of)).map(({ token }) => token)];
   }
 
   function markUsed({ id, lastUsedAt }: KeyRow): void {
@@ -87,6 +109,7 @@ export function createAuthenticator(db: Database): Authenticator {
 
   return {
     async authenticate(token) {
+      if (looksLikeRoomToken(token)) return authenticateRoom(token);
       const parsed = parseToken(token);
       if (!parsed) return null;
       return parsed.kind === 'key'

@@ -1,18 +1,21 @@
-/** Who asks, and what that allows: the holder of a project's API key, or of the token of a single job. */
+/** Who asks, and what that allows: the holder of a project's API key, or of the token of a single job or room. */
+import type { RoomScope } from './room-tokens.js';
 
 /** Each scope, in words for documentation and messages. One cut through all kinds of jobs, archives and the rest. */
 export const scopes = {
-  'jobs:read': 'See jobs and what belongs to them, and follow their events and statistics.',
+  'jobs:read': 'See jobs, rooms and what belongs to them, and follow their events and statistics.',
   'jobs:start': 'Start jobs.',
   'jobs:write': 'Stop, cancel and change jobs that exist.',
   'files:read': 'Download files.',
+  'rooms:write':
+    'Make, change and delete rooms, give out tokens for them, see their stream keys, remove and mute who is in them.',
   'keys:write': 'Create and revoke API keys, and replace the secret that callbacks are signed with.',
   admin: 'Everything, now and in later versions.',
 } as const satisfies Record<string, string>;
 export type Scope = keyof typeof scopes;
 export const allScopes = Object.keys(scopes) as Scope[];
 
-export type Viewer = KeyViewer | JobViewer;
+export type Viewer = KeyViewer | JobViewer | RoomViewer;
 
 export interface KeyViewer {
   kind: 'key';
@@ -30,6 +33,19 @@ export interface JobViewer {
   projectId: string;
   jobId: string;
   scopes: readonly Scope[];
+}
+
+/** Sees one room and who is in it, and nothing else of the project, not even what is recorded of that room. */
+export interface RoomViewer {
+  kind: 'room';
+  projectId: string;
+  roomId: string;
+  identity: string;
+  roomScopes: readonly RoomScope[];
+  /** Empty: what the token of a room opens is named in schema/scopes.ts, field by field. */
+  scopes: readonly Scope[];
+  /** From then on the token is good for nothing. */
+  expiresAt: Date;
 }
 
 /** What a job's own token is good for: that job, but no new one. */

@@ -1,21 +1,29 @@
 /** Hands committed events to whoever follows their topics in this process, and remembers the latest ones. */
 import type { JobEventPayload } from '../jobs/events.js';
+import type { RoomEventPayload } from '../rooms/events.js';
 import { Fifo } from './fifo.js';
 import { comparePositions, type Position } from './position.js';
 
 /** An event as it was committed. */
-export interface CommittedEvent {
+export type CommittedEvent = {
   position: Position;
   projectId: string;
-  roomId: string | null;
-  jobId: string;
-  /** Number of the event within its job, from 1, without gaps. */
-  jobSequence: number;
-  payload: JobEventPayload;
   occurredAt: Date;
   /** Length of the payload as JSON: what it counts for where queues are bounded. */
   bytes: number;
-}
+} & (
+  | {
+      roomId: string | null;
+      jobId: string;
+      /** Number of the event within its job, from 1, without gaps. */
+      jobSequence: number;
+      payload: JobEventPayload;
+    }
+  | { roomId: string; jobId: null; jobSequence: null; payload: RoomEventPayload }
+);
+
+/** One of a job. */
+export type CommittedJobEvent = Extract<CommittedEvent, { jobId: string }>;
 
 /** What is remembered: enough for every client of a replica that went away to resume here without a query. */
 const remembered = { events: 10_000, bytes: 16_777_216 };
@@ -24,8 +32,11 @@ export const jobTopic = (jobId: string): string => `job:${jobId}`;
 export const roomTopic = (roomId: string): string => `room:${roomId}`;
 export const projectTopic = (projectId: string): string => `project:${projectId}`;
 
-const topicsOf = ({ projectId, roomId, jobId }: CommittedEvent): string[] =>
-  roomId ? [jobTopic(jobId), roomTopic(roomId), projectTopic(projectId)] : [jobTopic(jobId), projectTopic(projectId)];
+const topicsOf = ({ projectId, roomId, jobId }: CommittedEvent): string[] => [
+  ...(jobId ? [jobTopic(jobId)] : []),
+  ...(roomId ? [roomTopic(roomId)] : []),
+  projectTopic(projectId),
+];
 
 /** Called with the events of one topic that became readable together, in the order of commits. Must not throw. */
 export type OnEvents = (events: readonly CommittedEvent[]) => void;

@@ -1,7 +1,7 @@
 /** The streams of events: of a job, of a room, of a project. Each begins with the state now, or goes on from a cursor. */
 import { batched } from '../batched.js';
 import type { Database } from '../db.js';
-import type { JobEventType, StreamItem, StreamSubject } from '../jobs/events.js';
+import type { EventType, StreamItem, StreamSubject } from '../jobs/events.js';
 import type { JobState } from '../jobs/states.js';
 import { limitedTo } from '../limited.js';
 import { NotFoundError, ValidationError } from '../services/errors.js';
@@ -25,7 +25,7 @@ const readsAtOnce = 4;
 
 /** Which events of a project are told: those that every given condition holds for. */
 export interface EventConditions {
-  types?: readonly JobEventType[] | null;
+  types?: readonly EventType[] | null;
   /** Changes into one of these states, and no other event. */
   states?: readonly JobState[] | null;
   jobIds?: readonly string[] | null;
@@ -60,9 +60,15 @@ export function createEventSources({ db, epoch }: { db: Database; epoch: string 
     return position === 'foreign' ? null : position;
   }
 
-  function itemOf({ position, jobSequence, ...event }: CommittedEvent): StreamItem {
-    const { jobId, occurredAt, payload } = event;
-    return { kind: 'event', cursor: formatCursor(epoch, position), sequence: jobSequence, occurredAt, jobId, payload };
+  function itemOf(event: CommittedEvent): StreamItem {
+    const { position, occurredAt } = event;
+    const item = { kind: 'event', cursor: formatCursor(epoch, position), occurredAt } as const;
+    if (event.jobId === null) {
+      const { jobId, roomId, payload } = event;
+      return { ...item, sequence: 0, jobId, roomId, payload };
+    }
+    const { jobId, jobSequence: sequence, roomId, payload } = event;
+    return { ...item, sequence, jobId, roomId, payload };
   }
 
   function sourceOf(options: {
@@ -171,11 +177,11 @@ export function createEventSources({ db, epoch }: { db: Database; epoch: string 
         snapshot: () => jobSnapshot(jobId),
       }),
 
-    /** Everything that happens in a room, and to the jobs of it. Throws ValidationError for a malformed cursor. */
-    room(roomId: string, after: string | null): EventSource {
+    /** Everything that happens in a room, and to the jobs of it, and fulfils the conditions. Throws ValidationError for a malformed cursor. */
+    room(roomId: string, after: string | null, conditions: Pick<EventConditions, 'types'> = {}): EventSource {
       const subject: StreamSubject = { of: 'room', roomId };
       return sourceOf({
-        ...{ topic: roomTopic(roomId), column: 'room_id', id: roomId, subject, after },
+        ...{ topic: roomTopic(roomId), column: 'room_id', id: roomId, subject, after, conditions },
         snapshot: () => snapshotOf(subject),
       });
     },

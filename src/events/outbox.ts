@@ -1,6 +1,8 @@
 /** Writing to the outbox: the event of a change goes into the transaction of the change, the wake-up after its commit. */
 import type { Database, Transaction } from '../db.js';
+import type { Room } from '../generated/prisma/client.js';
 import type { JobEventPayload } from '../jobs/events.js';
+import type { RoomEventPayload } from '../rooms/events.js';
 import { appendDelivery, type CallbackJob } from '../webhooks/append.js';
 
 /** NOTIFY channels. They carry no contents: what they announce is read from the tables. */
@@ -33,6 +35,30 @@ export async function appendJobEvent(transaction: Transaction, job: EventJob, pa
     RETURNING occurred_at`;
   const { occurred_at: occurredAt } = row as { occurred_at: Date };
   if (payload.type === 'JobStateChanged') await appendDelivery(transaction, job, { ...payload, occurredAt });
+}
+
+/**
+ * Writes one event of a room. The room's row must have been locked first in this transaction: that makes their order the
+ * order of commits, as the job's row does for its own.
+ */
+export async function appendRoomEvent(
+  transaction: Transaction,
+  room: { projectId: string; roomId: string; sessionId: string | null },
+  payload: RoomEventPayload,
+): Promise<void> {
+  const { projectId, roomId, sessionId } = room;
+  await transaction.$executeRaw`
+    INSERT INTO event (xid, project_id, room_id, session_id, type, payload)
+    VALUES (
+      greatest(pg_current_xact_id(), (
+        SELECT xid FROM event WHERE room_id = ${roomId}::uuid AND job_id IS NULL ORDER BY xid DESC, id DESC LIMIT 1)),
+      ${projectId}::uuid, ${roomId}::uuid, ${sessionId}::uuid, ${payload.type}, ${JSON.stringify(payload)}::jsonb)`;
+}
+
+/** Locks a room until the end of the transaction, and answers it; null when there is none. */
+export async function lockRoom(transaction: Transaction, roomId: string): Promise<Room | null> {
+  await transaction.$queryRaw`SELECT id FROM room WHERE id = ${roomId}::uuid FOR UPDATE`;
+  return transaction.room.findUnique({ where: { id: roomId } });
 }
 
 /** Tells listeners that there is something to read. */

@@ -20,6 +20,9 @@ export interface ActiveStats {
   stats: JobStats[];
 }
 
+/** What is told of a session, without what only its measuring needs. */
+export type SessionFigures = Omit<SessionStats, 'counters'>;
+
 /** More would be a message of over 300 kB every second, and nobody reads so many at once. */
 export const maxActive = 1_000;
 
@@ -33,6 +36,8 @@ const jobColumns = Prisma.sql`
 
 const sessionColumns = Prisma.sql`
   stats.session_id AS "sessionId", stats.source_bytes AS "sourceBytes", stats.transcoded_bytes AS "transcodedBytes",
+  stats.source_segments AS "sourceSegments", stats.transcoded_segments AS "transcodedSegments",
+  stats.source_segments_ms AS "sourceSegmentsMs", stats.transcoded_segments_ms AS "transcodedSegmentsMs",
   stats.ingest_rate AS "ingestRate", stats.outgoing_rate AS "outgoingRate", stats.is_healthy AS "isHealthy",
   stats.issues, stats.updated_at AS "updatedAt"`;
 
@@ -65,9 +70,9 @@ export async function readJobs(
 /** The same of sessions: ends when the session has. */
 export async function readSessions(
   db: Database,
-  asked: readonly Asked<string, SessionStats>[],
-): Promise<(Found<SessionStats> | undefined)[]> {
-  const rows = await db.$queryRaw<(SessionStats & { subject: string; exists: boolean; ended: boolean })[]>`
+  asked: readonly Asked<string, SessionFigures>[],
+): Promise<(Found<SessionFigures> | undefined)[]> {
+  const rows = await db.$queryRaw<(SessionFigures & { subject: string; exists: boolean; ended: boolean })[]>`
     SELECT asked.id AS subject, session.id IS NOT NULL AS exists, session.ended_at IS NOT NULL AS ended, ${sessionColumns}
       FROM unnest(${asked.map(({ subject }) => subject)}::uuid[], ${asked.map(toldAt)}::timestamptz[]) AS asked (id, told_at)
       LEFT JOIN session ON session.id = asked.id

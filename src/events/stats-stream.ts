@@ -1,9 +1,16 @@
 /** Live statistics of jobs and sessions: the latest value wins, nothing is stored or replayed. */
 import type { Logger } from 'pino';
 import type { Database } from '../db.js';
-import type { JobStats, SessionStats } from '../generated/prisma/client.js';
+import type { JobStats } from '../generated/prisma/client.js';
 import { createLatestValues, type Follow } from './latest-values.js';
-import { type ActiveStats, type JobsScope, readActive, readJobs, readSessions } from './stats-readings.js';
+import {
+  type ActiveStats,
+  type JobsScope,
+  readActive,
+  readJobs,
+  readSessions,
+  type SessionFigures,
+} from './stats-readings.js';
 
 export interface StatsFeed {
   /** Look now: there are new statistics. */
@@ -13,7 +20,7 @@ export interface StatsFeed {
   /** All active jobs of the scope at once: now, also when there are none, then every second in which any of it changed. */
   active(scope: JobsScope): Follow<ActiveStats>;
   /** The session's statistics now, if it has any, then each newer value; ends with the session, or with NotFoundError. */
-  session(sessionId: string): Follow<SessionStats>;
+  session(sessionId: string): Follow<SessionFigures>;
   /** Nobody is told anything any more, also not of an end. */
   close(): Promise<void>;
 }
@@ -26,7 +33,7 @@ export function createStatsFeed({ db, log }: { db: Database; log: Logger }): Sta
     read: (asked) => readJobs(db, asked),
     log,
   });
-  const sessions = createLatestValues<string, SessionStats>({
+  const sessions = createLatestValues<string, SessionFigures>({
     what: 'statistics of sessions',
     keyOf: (sessionId) => sessionId,
     read: (asked) => readSessions(db, asked),

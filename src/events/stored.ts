@@ -7,8 +7,9 @@ export interface StoredEvent {
   xid: string;
   project_id: string;
   room_id: string | null;
-  job_id: string;
-  job_seq: number;
+  /** Null, with the number, of an event of a room itself. */
+  job_id: string | null;
+  job_seq: number | null;
   payload: string;
   /** Milliseconds since 1970. */
   occurred_ms: number;
@@ -18,13 +19,17 @@ export interface StoredEvent {
 export const eventColumns = `event.id::text, event.xid::text, event.project_id, event.room_id, event.job_id, event.job_seq,
   event.payload::text AS payload, (extract(epoch FROM event.occurred_at) * 1000)::float8 AS occurred_ms`;
 
-export const committedEvent = (row: StoredEvent): CommittedEvent => ({
-  position: { xid: BigInt(row.xid), id: BigInt(row.id) },
-  projectId: row.project_id,
-  roomId: row.room_id,
-  jobId: row.job_id,
-  jobSequence: row.job_seq,
-  payload: JSON.parse(row.payload),
-  occurredAt: new Date(Math.round(row.occurred_ms)),
-  bytes: row.payload.length,
-});
+export const committedEvent = (row: StoredEvent): CommittedEvent => {
+  const event = {
+    position: { xid: BigInt(row.xid), id: BigInt(row.id) },
+    projectId: row.project_id,
+    roomId: row.room_id,
+    jobId: row.job_id,
+    jobSequence: row.job_seq,
+    payload: JSON.parse(row.payload),
+    occurredAt: new Date(Math.round(row.occurred_ms)),
+    bytes: row.payload.length,
+  };
+  // The table has either both of a job's or none.
+  return event as CommittedEvent;
+};

@@ -122,9 +122,21 @@ function keyOf({ document, operationName, variableValues }: SubscriptionArgs, vi
   const variables = Object.entries(variableValues ?? {})
     .filter(([name]) => name !== cursorVariable)
     .sort(([a], [b]) => (a < b ? -1 : 1));
-  const { kind, projectId } = viewer;
-  const rights = [kind, projectId, kind === 'job' ? viewer.jobId : '', ...[...viewer.scopes].sort()];
+  const { projectId } = viewer;
+  const rights = [viewer.kind, projectId, ownOf(viewer), ...[...viewer.scopes].sort()];
   return JSON.stringify([rights, operationName, variables, text]);
+}
+
+/** What the viewer is confined to. All holders of tokens of a room see the same, whatever they may do. */
+function ownOf(viewer: Viewer): string {
+  switch (viewer.kind) {
+    case 'key':
+      return '';
+    case 'job':
+      return viewer.jobId;
+    case 'room':
+      return viewer.roomId;
+  }
 }
 
 function documentKeyOf(document: DocumentNode, operationName: string): DocumentKey {

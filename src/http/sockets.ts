@@ -1,6 +1,5 @@
 /** GraphQL over WebSocket (graphql-transport-ws), on the path of the HTTP endpoint. */
 import { randomUUID } from 'node:crypto';
-import type { Server } from 'node:http';
 import { type ExecutionArgs, type ExecutionResult, type GraphQLError, getOperationAST } from 'graphql';
 import type { Disposable, SubscribePayload } from 'graphql-ws';
 import { type Extra, useServer } from 'graphql-ws/use/ws';
@@ -16,6 +15,7 @@ import { limits } from './limits.js';
 import { presentResult, shown, withoutHttp } from './results.js';
 import { type SocketSinks, socketSinks } from './socket-sink.js';
 import type { StreamKeeper } from './stream-keeper.js';
+import type { Upgrades } from './upgrades.js';
 import type { GraphqlServer, Transport } from './yoga.js';
 
 /** Close codes of the protocol, and one of the WebSocket registry. */
@@ -49,22 +49,22 @@ interface Operation extends ExecutionArgs {
   id: string;
 }
 
-/** Serves sockets on the server until `dispose`, which closes them as going away: clients connect again and resume. */
+/** Serves sockets until `dispose`, which closes them as going away: clients connect again and resume. */
 export function serveSockets(deps: {
-  server: Server;
+  upgrades: Upgrades;
   graphql: GraphqlServer;
   authenticator: Authenticator;
   streams: StreamKeeper;
   log: Logger;
 }): Disposable {
-  const { server, graphql, authenticator, streams, log } = deps;
+  const { upgrades, graphql, authenticator, streams, log } = deps;
   const sockets = new WebSocketServer({
-    server,
-    path: graphql.graphqlEndpoint,
+    noServer: true,
     maxPayload: limits.bodyBytes,
     // Each message in a turn of its own: what one of them ends is then over before the next is heard.
     allowSynchronousEvents: false,
   });
+  upgrades.serve(graphql.graphqlEndpoint, sockets);
 
   /** Finds out who connects; false closes the socket as forbidden. */
   async function admit(session: Session, params: unknown): Promise<boolean> {

@@ -1,5 +1,6 @@
 /** Open streams and sockets: counted per token, ended when their credentials end, and when the server stops. */
 import type { Logger } from 'pino';
+import { atTime } from '../at-time.js';
 import type { Authenticator } from '../auth/authenticate.js';
 import type { Viewer } from '../auth/viewer.js';
 import { repeat } from '../repeat.js';
@@ -11,8 +12,6 @@ const recheckMs = 3_000;
 const secondLookMs = 500;
 /** A question that was lost with its connection would keep every later one waiting, until TCP gives up after a quarter of an hour. */
 const answerLimitMs = 5_000;
-/** setTimeout takes 32 bits with a sign; whatever is longer would be over at once. */
-const longestTimerMs = 2 ** 31 - 1;
 
 export type EndStream = (reason: Error) => void;
 
@@ -31,7 +30,8 @@ export interface StreamKeeper {
 /** What one token has open. */
 interface Holder {
   ends: Set<EndStream>;
-  expiry: NodeJS.Timeout | undefined;
+  /** Forgets that its credentials will expire. */
+  forgetExpiry: () => void;
 }
 
 export function createStreamKeeper(deps: {
@@ -53,18 +53,8 @@ export function createStreamKeeper(deps: {
   }
 
   function forget(token: string, holder: Holder): void {
-    clearTimeout(holder.expiry);
+    holder.forgetExpiry();
     if (holders.get(token) === holder) holders.delete(token);
-  }
-
-  function awaitExpiry(token: string, holder: Holder, expiresAtMs: number): void {
-    const remainingMs = expiresAtMs - Date.now();
-    const check = () => {
-      // Timers count otherwise than clocks do, and fire up to a millisecond early.
-      if (Date.now() < expiresAtMs) awaitExpiry(token, holder, expiresAtMs);
-      else endAll(token, ended());
-    };
-    holder.expiry = setTimeout(check, Math.min(Math.max(remainingMs, 0), longestTimerMs));
   }
 
   const rounds = repeat(
@@ -85,10 +75,11 @@ export function createStreamKeeper(deps: {
       }
       const known = holders.get(token);
       if (known && known.ends.size >= connectionsPerKey) return null;
-      const holder: Holder = known ?? { ends: new Set(), expiry: undefined };
+      const holder: Holder = known ?? { ends: new Set(), forgetExpiry: () => {} };
       if (!known) {
         holders.set(token, holder);
-        if (viewer.kind === 'key' && viewer.expiresAt) awaitExpiry(token, holder, viewer.expiresAt.getTime());
+        const expiresAt = viewer.kind === 'job' ? undefined : viewer.expiresAt;
+        if (expiresAt) holder.forgetExpiry = atTime(expiresAt.getTime(), () => endAll(token, ended()));
       }
       holder.ends.add(end);
       return () => {

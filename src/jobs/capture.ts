@@ -22,10 +22,29 @@ export const partFile = (part: number): string => `p${part}.mkv`;
 /** What `partFile` gives; the first group is the part's number. */
 export const partFilePattern = /^p(\d+)\.mkv$/;
 
+/** How a viewer page arranges participants. */
+export const layouts = ['grid', 'speaker', 'side-by-side', 'single'] as const;
+export type Layout = (typeof layouts)[number];
+
+/** A room that is captured as our own viewer page shows it, and whose participants may be recorded one by one. */
+export interface RoomSource {
+  roomId: string;
+  layout: Layout;
+}
+
 /** A page to capture with sound. */
 export interface PageSource {
   kind: 'page';
-  url: string;
+  /** Null in a job's row where it is the viewer page of `room`: that has a token in it, and is made when a host starts. */
+  url: string | null;
+  room?: RoomSource;
+  /** Each participant of the room, or media element of the page, is recorded to a file of its own too. */
+  individual?: boolean;
+  /** False: no sound, or no picture, is kept. Both are captured when left out. */
+  hasAudio?: boolean;
+  hasVideo?: boolean;
+  /** False: what is recorded is only sent on, and no file is made of it. */
+  keep?: boolean;
   /** Pixels, even. */
   width: number;
   height: number;
@@ -45,11 +64,52 @@ export interface EgressPolicy {
   deniedPorts: number[];
 }
 
+/** A page whose address is known. */
+export type OpenSource = PageSource & { url: string };
+
+/** A far server that what is captured is sent to as it is. */
+export interface TargetSpec {
+  id: string;
+  /** `rtmp:` or `rtmps:`, with its stream key. */
+  url: string;
+  /** Bytes that earlier hosts of the job sent there. */
+  sentBefore?: number;
+}
+
+export interface TargetStatus {
+  id: string;
+  state: 'CONNECTING' | 'LIVE' | 'RECONNECTING' | 'ENDED' | 'FAILED';
+  /** Epoch milliseconds since when it is in that state. */
+  since: number;
+  /** Why, in words; null where there is nothing to say. Never has the stream key in it. */
+  message: string | null;
+  bytesSent: number;
+}
+
+/** Back into a room, as a participant others see. */
+export interface PublicationSpec {
+  roomId: string;
+  mediaId: string;
+  name: string;
+}
+
+/** What may change of a capture while it goes on. */
+export interface Arrangement {
+  layout: Layout | null;
+  targets: TargetSpec[];
+}
+
 /** Everything a host needs; written before it is started, never changed. */
 export interface HostSpec {
   jobId: string;
   incarnation: number;
-  source: PageSource;
+  source: OpenSource;
+  /** As it is when the host starts; later ones come as commands. */
+  arrangement: Arrangement;
+  /** Set for a render. */
+  publication: PublicationSpec | null;
+  /** Whether what is captured can be played while it goes on. */
+  live: boolean;
   egress: EgressPolicy;
   /** Wall time until the host stops by itself, counted from its first frame. */
   maxDurationMs: number;
@@ -59,6 +119,8 @@ export interface HostSpec {
   hold: 'standby' | 'paused' | null;
   /** Recording ends in good order before less than this is free on the disk; what the result will need is added to it. */
   diskReserveBytes: number;
+  /** Media of the page may go past the egress proxy, by UDP: only for our own viewer page, which others cannot change. */
+  directMedia: boolean;
   /** What earlier incarnations recorded of the job: its files will be made of that too. */
   recordedBefore: { bytes: number; parts: number };
   /** Without a renewed lease for this long the host closes its part and ends. */
@@ -85,9 +147,10 @@ export interface HostLease {
  * at any time and changes nothing when the host does that already.
  */
 export const hostCommands = ['stop', 'suspend', 'pause', 'record'] as const;
-export interface HostCommand {
-  command: (typeof hostCommands)[number];
-}
+export type HostCommand =
+  | { command: (typeof hostCommands)[number] }
+  /** All of it, each time: what is missing is taken away. */
+  | { command: 'arrange'; arrangement: Arrangement };
 export type HostReply = { ok: true } | { ok: false; error: string };
 
 /** How a host ended. `suspended`: asked to close its part so that another host can go on later. */
@@ -108,6 +171,7 @@ export interface HostStatus {
   refused: string[];
   /** What is wrong at the moment. */
   warnings: HostWarning[];
+  targets: TargetStatus[];
 }
 
 export interface HostWarning {
@@ -164,10 +228,35 @@ export const partEnds = [
 ] as const;
 export type PartEnd = (typeof partEnds)[number];
 
+/** File names of recorded tracks, beside the parts: `t<n>.mkv`. */
+export const trackFile = (track: number): string => `t${track}.mkv`;
+/** What `trackFile` gives; the first group is the track file's number. */
+export const trackFilePattern = /^t(\d+)\.mkv$/;
+
+/** Who or what a track file is of: one publication of a participant, or a media element of a page. */
+export interface TrackOrigin {
+  /** Media id of the participant, or the element's name in the page. */
+  id: string;
+  /** The same each time they come back. */
+  identity: string;
+  name: string;
+  tracks: { kind: 'AUDIO' | 'VIDEO'; codec: string; source: string | null }[];
+}
+
 /** One line of `manifest.jsonl`, appended and fsynced by the host: the truth about which media exists. */
 export type ManifestEntry =
   | { type: 'part-started'; part: number; at: number }
   /** `at`: wall clock (epoch ms) of media time zero of the part, read from the capture device's own clock. */
   | { type: 'first-frame'; part: number; at: number }
   | { type: 'part-ended'; part: number; at: number; durationMs: number; bytes: number; cause: PartEnd }
+  | { type: 'track-started'; track: number; at: number; origin: TrackOrigin }
+  /** `at`: wall clock (epoch ms) of media time zero of the file. */
+  | { type: 'track-first-media'; track: number; at: number }
+  | { type: 'track-ended'; track: number; at: number; bytes: number; cause: TrackEnd }
+  /** Something that cannot be recorded to a file of its own; `reason` in words. */
+  | { type: 'track-refused'; at: number; origin: TrackOrigin; reason: string }
   | { type: 'ended'; at: number; outcome: HostOutcome };
+
+/** Why a track file ended. */
+export const trackEnds = ['LEFT', 'CHANGED', 'STOPPED', 'PAUSED', 'WRITER_DIED', 'MEDIA_SERVER_LOST'] as const;
+export type TrackEnd = (typeof trackEnds)[number];

@@ -1,5 +1,7 @@
 /** What can happen to a job, as it is written to the outbox: complete and immutable. */
-import type { PartEnd } from './capture.js';
+
+import type { RoomEventPayload } from '../rooms/events.js';
+import type { PartEnd, TargetStatus } from './capture.js';
 import type { FailureActor, JobReason } from './reasons.js';
 import type { JobState } from './states.js';
 import type { WarningCode } from './warnings.js';
@@ -21,10 +23,16 @@ export type JobEventPayload =
   | { type: 'JobWarningRaised'; code: WarningCode; message: string }
   | { type: 'JobWarningCleared'; code: WarningCode }
   | { type: 'JobFileAdded'; fileId: string; name: string; kind: string }
+  /** How the job's broadcast to one far server goes. */
+  | { type: 'JobTargetChanged'; targetId: string; state: TargetStatus['state']; message: string | null }
   /** Files were to be made again after the job had ended, and could not be. `runId`: of the workflow, which tells it once. */
   | { type: 'JobFilesFailed'; version: number; reason: JobReason; message: string; runId: string };
 
 export type JobEventType = JobEventPayload['type'];
+
+/** Everything that is told, of jobs and of rooms. */
+export type EventPayload = JobEventPayload | RoomEventPayload;
+export type EventType = EventPayload['type'];
 
 /** What each of them tells, in words. */
 export const jobEventTypes = {
@@ -36,6 +44,7 @@ export const jobEventTypes = {
   JobWarningCleared: 'What was wrong with a recording is so no longer.',
   JobFileAdded: 'A file of a job can be downloaded.',
   JobFilesFailed: 'The files of an ended job were to be made again, and could not be.',
+  JobTargetChanged: 'A broadcast of a job to a far server goes better or worse than before.',
 } as const satisfies Record<JobEventType, string>;
 
 /** What a stream is about. */
@@ -44,12 +53,16 @@ export type StreamSubject =
   | { of: 'room'; roomId: string }
   | { of: 'project'; projectId: string };
 
+/** `sequence`: number of the event within its job. */
+type JobItem = { kind: 'event'; sequence: number; jobId: string; roomId: string | null; payload: JobEventPayload };
+
 /**
  * One item of a stream of events. `cursor` is opaque: any stream of the project goes on behind this item with it. Only that of
  * a job's snapshot is good for streams of this job alone: elsewhere something older may not be settled yet.
  */
 export type StreamItem = { cursor: string; occurredAt: Date } & (
-  | { kind: 'event'; sequence: number; jobId: string; payload: JobEventPayload }
+  | JobItem
+  | { kind: 'event'; sequence: 0; jobId: null; roomId: string; payload: RoomEventPayload }
   /** The state when the stream begins. `sequence`: of the job's latest event; 0 where it is not of one job. */
   | { kind: 'snapshot'; sequence: number; subject: StreamSubject }
   /** The subscriber was too slow: `dropped` events were not sent. Subscribe again with the cursor. */

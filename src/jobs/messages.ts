@@ -59,6 +59,11 @@ export interface PlacedSignal {
   machineId: string;
 }
 
+/** Why a job is stopped, where it is not its client who asks. */
+export interface StopRequest {
+  reason?: JobReason;
+}
+
 /** What a stop or cancel answers once it is written: the job's event number of the change. */
 export interface RequestAnswer {
   sequence: number;

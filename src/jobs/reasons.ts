@@ -16,7 +16,8 @@ const reason = (actor: FailureActor | null, message: string): Reason => ({ actor
 export const reasons = {
   USER_INITIATED: reason(null, 'Stopped on request.'),
   MAXIMUM_DURATION: reason(null, 'The maximum duration was reached.'),
-  SESSION_ENDED: reason(null, 'The page said that the session has ended.'),
+  SESSION_ENDED: reason(null, 'The session has ended.'),
+  IDLE_TIMEOUT: reason(null, 'The room stayed empty for too long.'),
   CANCELED: reason(null, 'Canceled before recording began.'),
   QUEUE_TIMEOUT: reason('SERVICE', 'No recorder had room in time. Add recorder workers, or ask again later.'),
   STANDBY_TIMEOUT: reason('USER', 'Recording was not begun in time after the job was ready.'),
@@ -46,7 +47,12 @@ export type JobReason = keyof typeof reasons;
 export const jobReasons = Object.keys(reasons) as JobReason[];
 
 /** Reasons after which a recording is COMPLETE; after any other it is PARTIAL, or FAILED when nothing was recorded. */
-export const intendedEnds: readonly JobReason[] = ['USER_INITIATED', 'MAXIMUM_DURATION', 'SESSION_ENDED'];
+export const intendedEnds: readonly JobReason[] = [
+  'USER_INITIATED',
+  'MAXIMUM_DURATION',
+  'SESSION_ENDED',
+  'IDLE_TIMEOUT',
+];
 
 /** A failure as it travels between host, worker, workflow and database. */
 export interface JobFailure {

@@ -8,6 +8,7 @@ export const warnings = {
   DISK_LOW: 'The disk of the recorder is nearly full; recording will be stopped before it is.',
   UPLOAD_LAGGING:
     'The storage takes up what is recorded too slowly; should the machine be lost, more would be lost with it.',
+  TRACKS_LOST: 'Not every participant or media element is being recorded to a file of its own.',
 } as const satisfies Record<string, string>;
 export type WarningCode = keyof typeof warnings;
 export const warningCodes = Object.keys(warnings) as WarningCode[];

@@ -1,59 +1,48 @@
-/** Archives: a page recorded as it is seen and heard. */
+/** Archives: a page or a room recorded as it is seen and heard. */
 import { v7 as uuid } from 'uuid';
 import { z } from 'zod';
-import { createJobToken } from '../auth/tokens.js';
 import type { Viewer } from '../auth/viewer.js';
 import type { Config } from '../config.js';
 import type { Database } from '../db.js';
-import { appendJobEvent, eventsChannel, placementChannel, type Wake } from '../events/outbox.js';
 import type { Archive, Prisma } from '../generated/prisma/client.js';
-import { expectedBytes } from '../jobs/bitrate.js';
 import type { PageSource } from '../jobs/capture.js';
-import type { Engine } from '../temporal/client.js';
 import type { CallbackUrlCheck } from '../webhooks/callback-url.js';
 import { ValidationError } from './errors.js';
-import { jobInput } from './job-input.js';
 import { createdWithin, idsWithin, type JobFilter, jobIdsOfPage, type PageQuery, withoutCursor } from './job-pages.js';
-import type { UrlCheck } from './page-urls.js';
-import { keepResult, plainText, requestIdRule } from './requests.js';
+import { requestIdRule } from './requests.js';
+import { jobName, parsed, type Sources, side, sourceFields, wholeSeconds } from './sources.js';
+import type { JobStarter, StartedJob } from './start-job.js';
+import type { TargetUrlCheck } from './target-urls.js';
 import { visibleJobs } from './visibility.js';
 
-/** Even, because the video format halves the picture for colour. */
-const side = (least: number, most: number, usual: number) =>
-  z
-    .int(`must be a whole number of pixels from ${least} to ${most}`)
-    .min(least, `must be at least ${least} pixels`)
-    .max(most, `must be at most ${most} pixels`)
-    .nullish()
-    .transform((pixels) => {
-      const wanted = pixels ?? usual;
-      return wanted + (wanted % 2);
-    });
-
 const longestWaitMs = 366 * 24 * 3_600_000;
+/** As long as it takes to come back from a break in the connection. */
+const usualIdleTimeoutSeconds = 60;
+
+const yes = z
+  .boolean()
+  .nullish()
+  .transform((given) => given ?? true);
 
 const startInput = z.object({
-  url: z.string().min(1, 'is empty').max(2048, 'is longer than 2,048 characters'),
+  ...sourceFields,
   width: side(320, 1920, 640),
   height: side(240, 1080, 480),
-  maxDuration: z
-    .int('must be a whole number of seconds')
-    .min(1, 'must be at least 1 second')
-    .max(21_600, 'must be at most 21,600 seconds')
+  maxDuration: wholeSeconds(1, 21_600)
     .nullish()
     .transform((seconds) => seconds ?? 300),
-  name: plainText
-    .max(200, 'is longer than 200 characters')
-    .nullish()
-    .transform((name) => name?.trim() || 'Archive'),
-  autostart: z
-    .boolean()
-    .nullish()
-    .transform((given) => given ?? true),
+  name: jobName('Archive'),
+  autostart: yes,
   launchTime: z
     .date()
     .refine((time) => time.getTime() <= Date.now() + longestWaitMs, 'is more than a year from now')
     .nullish(),
+  hasAudio: yes,
+  hasVideo: yes,
+  individualStreamRecord: z.boolean().nullish(),
+  broadcastUrl: z.string().nullish(),
+  record: z.boolean().nullish(),
+  idleTimeout: wholeSeconds(5, 86_400).nullish(),
   callbackUrl: z.string().nullish(),
   requestId: requestIdRule.nullish(),
 });
@@ -65,13 +54,13 @@ const framesPerSecond = 30;
 
 export function createArchives(deps: {
   db: Database;
-  wake: Wake;
   config: Config;
-  engine: Engine;
-  checkUrl: UrlCheck;
+  starter: JobStarter;
+  sources: Sources;
   checkCallbackUrl: CallbackUrlCheck;
+  checkTargetUrl: TargetUrlCheck;
 }) {
-  const { db, wake, config, engine, checkUrl, checkCallbackUrl } = deps;
+  const { db, config, starter, sources, checkCallbackUrl, checkTargetUrl } = deps;
 
   // Only states are asked of jobs: a join for the project walked half a million of them for a page from the middle.
   const where = (filter: ArchiveFilter, viewer: Viewer, id = idsWithin(filter)): Prisma.ArchiveWhereInput => ({
@@ -84,77 +73,47 @@ export function createArchives(deps: {
   return {
     /**
      * Starts an archive. The job's access token is answered once: null when the same request id had started it before.
-     * Throws ValidationError, UrlRefusedError, ConflictError.
+     * Throws ValidationError, UrlRefusedError, NotFoundError, ConflictError.
      */
-    async start(
-      request: StartArchive,
-      viewer: Viewer,
-    ): Promise<{ archiveId: string; accessToken: string | null; sequence: number }> {
-      const parsed = startInput.safeParse(request);
-      if (!parsed.success) {
-        throw new ValidationError(parsed.error.issues.map(({ path, message }) => ({ field: path.join('.'), message })));
-      }
-      const { requestId, ...input } = parsed.data;
+    async start(request: StartArchive, viewer: Viewer): Promise<StartedJob> {
+      const { requestId, ...input } = parsed(startInput, request);
       const { projectId } = viewer;
-      const url = (await checkUrl(input.url)).href;
+      refuseNothing(input);
+      const found = await sources.find(input, viewer);
+      if (input.idleTimeout != null && !found.room)
+        throw new ValidationError([{ field: 'idleTimeout', message: 'is for rooms: leave it out for a page' }]);
       const callbackUrl = input.callbackUrl == null ? null : (await checkCallbackUrl(input.callbackUrl)).href;
-      const jobId = uuid();
-      const token = createJobToken(jobId);
+      const broadcastUrl = input.broadcastUrl == null ? null : await checkTargetUrl(input.broadcastUrl);
+      const { width, height } = input;
+      const keep = input.record ?? broadcastUrl === null;
+      const individual = input.individualStreamRecord ?? false;
       const source: PageSource = {
-        kind: 'page',
-        url,
-        width: input.width,
-        height: input.height,
-        fps: framesPerSecond,
+        ...{ kind: 'page', url: found.url, width, height, fps: framesPerSecond },
         loadTimeoutMs: config.pageLoadTimeoutMs,
+        ...(found.room ? { room: found.room } : {}),
+        ...(individual ? { individual } : {}),
+        ...(input.hasAudio ? {} : { hasAudio: false }),
+        ...(input.hasVideo ? {} : { hasVideo: false }),
+        ...(keep ? {} : { keep }),
       };
-      const maxDurationMs = input.maxDuration * 1000;
-      // A time that has passed is now.
-      const launchAt = input.launchTime && input.launchTime.getTime() > Date.now() ? input.launchTime : null;
-      const state = launchAt ? 'SCHEDULED' : 'QUEUED';
-      const started = await db.$transaction(async (transaction) => {
-        if (requestId) {
-          const claim = { projectId, operation: 'startArchive', requestId, payload: { ...input, url, callbackUrl } };
-          const { resultId } = await keepResult(transaction, claim, { resultId: jobId, sequence: 1 });
-          if (resultId !== jobId) {
-            const job = await transaction.job.findUniqueOrThrow({ where: { id: resultId } });
-            return { job, accessToken: null };
-          }
-        }
-        const job = await transaction.job.create({
-          data: {
-            id: jobId,
-            projectId,
-            kind: 'ARCHIVE',
-            state,
-            source: source as unknown as Prisma.InputJsonObject,
-            ...{ maxDurationMs, launchAt, callbackUrl, autostart: input.autostart },
-            expectedBytes: expectedBytes({ ...source, maxDurationMs }),
-            accessTokenHash: token.hash,
-            eventSequence: 1,
-            deadlineAt: launchAt ?? new Date(Date.now() + config.queueTimeoutMs),
-            archive: { create: { projectId, name: input.name, url, width: input.width, height: input.height } },
-            ...(launchAt ? {} : { placement: { create: {} } }),
+      const idleSeconds = input.idleTimeout ?? usualIdleTimeoutSeconds;
+      const claim = requestId && {
+        ...{ projectId, operation: 'startArchive', requestId },
+        payload: { ...input, url: found.url, callbackUrl },
+      };
+      return starter.start(
+        {
+          ...{ projectId, kind: 'ARCHIVE', source, callbackUrl, autostart: input.autostart, automatic: false },
+          ...{ maxDurationMs: input.maxDuration * 1000, launchAt: input.launchTime ?? null },
+          ...{ roomId: found.room?.roomId ?? null, sessionId: found.sessionId },
+          idleTimeoutMs: found.room ? idleSeconds * 1000 : null,
+          detail: {
+            archive: { create: { projectId, name: input.name, url: found.url, width, height, individual } },
+            ...(broadcastUrl ? { targets: { create: { id: uuid(), projectId, url: broadcastUrl } } } : {}),
           },
-        });
-        await appendJobEvent(transaction, job, {
-          type: 'JobStateChanged',
-          state,
-          previousState: null,
-          reason: null,
-          message: null,
-          actor: null,
-        });
-        return { job, accessToken: token.token };
-      });
-      const { job, accessToken } = started;
-      if (accessToken) {
-        wake(eventsChannel);
-        // The row is its own outbox: nobody waits for the engine, and should this fail, the reconciler starts the workflow.
-        void engine.startJob(jobInput(job, config)).catch(() => {});
-        wake(placementChannel);
-      }
-      return { archiveId: job.id, accessToken, sequence: 1 };
+        },
+        claim || null,
+      );
     },
 
     find: (query: object, id: string, viewer: Viewer): Promise<Archive | null> =>
@@ -163,7 +122,7 @@ export function createArchives(deps: {
     /** Newest first. */
     async list(page: PageQuery, filter: ArchiveFilter, viewer: Viewer): Promise<Archive[]> {
       const { query, ids } = withoutCursor(page, filter);
-      const ofState = filter.states && viewer.kind !== 'job';
+      const ofState = filter.states && viewer.kind === 'key';
       const kinds = ['ARCHIVE' as const];
       const found = ofState ? await jobIdsOfPage(db, viewer, { ...filter, kinds }, { ids, take: query.take }) : null;
       return db.archive.findMany({
@@ -176,4 +135,22 @@ export function createArchives(deps: {
     count: (filter: ArchiveFilter, viewer: Viewer): Promise<number> =>
       db.archive.count({ where: where(filter, viewer) }),
   };
+}
+
+/** Neither sound nor picture, or neither a file nor a broadcast, is nothing to record. */
+function refuseNothing(input: {
+  hasAudio: boolean;
+  hasVideo: boolean;
+  record?: boolean | null | undefined;
+  broadcastUrl?: string | null | undefined;
+}): void {
+  const refuse = (field: string, message: string) => {
+    throw new ValidationError([{ field, message }]);
+  };
+  if (!input.hasAudio && !input.hasVideo)
+    refuse('hasVideo', 'hasAudio or hasVideo must be true: else nothing is recorded');
+  if (input.record === false && input.broadcastUrl == null)
+    refuse('record', 'can only be false with a broadcastUrl: else nothing is made of it');
+  if (input.broadcastUrl != null && !(input.hasAudio && input.hasVideo))
+    refuse('broadcastUrl', 'is sent with picture and sound: hasAudio and hasVideo must be true');
 }

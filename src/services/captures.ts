@@ -2,16 +2,21 @@
 import type { Database, Transaction } from '../db.js';
 import { eventsChannel, type Wake } from '../events/outbox.js';
 import type { Job } from '../generated/prisma/client.js';
-import type { HostSpec, HostWarning, PageSource, PartEnd } from '../jobs/capture.js';
+import type { Arrangement, HostSpec, HostWarning, PageSource, PartEnd, PublicationSpec } from '../jobs/capture.js';
 import type { JobEventPayload } from '../jobs/events.js';
 import type { RecorderWish } from '../jobs/messages.js';
 import { isTerminal, type JobState } from '../jobs/states.js';
+import { newMediaId } from '../media/identity.js';
 import { createDeliverables, openPart } from './deliverables.js';
 import { endWarnings, tell } from './job-events.js';
+import { createTargetStates } from './target-states.js';
 import type { Transitions } from './transitions.js';
 
 /** What a new host needs to know of its job. */
-export type Incarnation = Pick<HostSpec, 'incarnation' | 'source' | 'maxDurationMs' | 'endsAt' | 'hold'>;
+export type Incarnation = Pick<HostSpec, 'incarnation' | 'maxDurationMs' | 'endsAt' | 'hold'> & {
+  job: Job;
+  source: PageSource;
+};
 
 /** What the recorder of a job waits for before it records; null when it shall record. */
 export function recorderHold(job: Pick<Job, 'autostart' | 'begunAt' | 'state'>): HostSpec['hold'] {
@@ -49,6 +54,7 @@ export function createCaptures({ db, wake, transitions }: { db: Database; wake: 
 
   return {
     ...createDeliverables({ db, wake }),
+    ...createTargetStates({ db, wake }),
 
     /**
      * Claims the job for a new host on this machine: from now on older incarnations' words are refused, and what they left
@@ -68,12 +74,34 @@ export function createCaptures({ db, wake, transitions }: { db: Database; wake: 
       const { incarnation, startedAt, maxDurationMs, pausedMs, state, stateSince } = claimed;
       const pausedForMs = state === 'PAUSED' ? Date.now() - stateSince.getTime() : 0;
       return {
+        job: claimed,
         incarnation,
         source: claimed.source as unknown as PageSource,
         maxDurationMs,
         endsAt: startedAt && startedAt.getTime() + maxDurationMs + pausedMs + pausedForMs,
         hold: recorderHold(claimed),
       };
+    },
+
+    /** How the job's capture is arranged at the moment: the layout of its room, and where it is broadcast to. */
+    async arrangementOf(jobId: string): Promise<Arrangement> {
+      const job = await db.job.findUniqueOrThrow({
+        where: { id: jobId },
+        select: { source: true, targets: { where: { removedAt: null }, orderBy: { id: 'asc' } } },
+      });
+      const { room } = job.source as unknown as PageSource;
+      return {
+        layout: room?.layout ?? null,
+        targets: job.targets.map(({ id, url, bytesSent }) => ({ id, url, sentBefore: Number(bytesSent) })),
+      };
+    },
+
+    /** As what a render is about to be published; null for a job of another kind. Others in the room see it by its name. */
+    async publicationOf({ id, kind, roomId }: Pick<Job, 'id' | 'kind' | 'roomId'>): Promise<PublicationSpec | null> {
+      if (kind !== 'RENDER' || roomId === null) return null;
+      const mediaId = newMediaId('render', `render-${id}`);
+      const { name } = await db.render.update({ where: { id }, data: { streamId: mediaId } });
+      return { roomId, mediaId, name };
     },
 
     /** What the job's recorder shall be doing; undefined while it waits to be begun, and once it ends. */

@@ -48,6 +48,14 @@ export interface DeliveredFile {
   audioCodec?: string;
 }
 
+/** What players get of a recording, piece by piece. */
+export interface PlayerPieces {
+  /** As it was recorded. */
+  source: { count: number; durationMs: number };
+  /** Of renditions. */
+  transcoded: { count: number; durationMs: number; bytes: number };
+}
+
 /** What recorders report lags behind the media, and runs ahead of it by what an encoder holds back, up to 1.5 s. */
 const shorterByMs = 2_000;
 
@@ -70,7 +78,7 @@ export function createDeliverables({ db, wake }: { db: Database; wake: Wake }) {
      */
     async delivered(
       jobId: string,
-      result: { parts: MeasuredPart[]; files: DeliveredFile[]; recordedMs: number },
+      result: { parts: MeasuredPart[]; files: DeliveredFile[]; recordedMs: number; pieces?: PlayerPieces },
       version = 1,
     ): Promise<Delivered> {
       const delivered = await db.$transaction(async (transaction) => {
@@ -81,6 +89,8 @@ export function createDeliverables({ db, wake }: { db: Database; wake: Wake }) {
         if (decided || (version === 1 && isTerminal(job.state)))
           return decided ?? { recordedMs: 0, missingParts: await missingParts(transaction, jobId), storageKeys: [] };
         if (!job.recordedMs) await measured(transaction, job, result);
+        if (version === 1 && job.sessionId && result.pieces)
+          await countPieces(transaction, job.sessionId, result.pieces);
         for (const file of result.files) {
           const data = { ...file, version, sha256: new Uint8Array(file.sha256), projectId: job.projectId, jobId };
           const { id, name, kind } = await transaction.file.create({ data: { ...data, id: uuid() } });
@@ -174,6 +184,25 @@ async function measured(
       data: { durationMs: 0, bytes: 0, endCause: 'MACHINE_LOST', incomplete: true },
     });
   }
+}
+
+async function countPieces(
+  transaction: Transaction,
+  sessionId: string,
+  { source, transcoded }: PlayerPieces,
+): Promise<void> {
+  await transaction.$executeRaw`
+    INSERT INTO session_stats AS stats (session_id, source_bytes, transcoded_bytes, source_segments, source_segments_ms,
+                                        transcoded_segments, transcoded_segments_ms, ingest_rate, outgoing_rate, issues, updated_at)
+    VALUES (${sessionId}::uuid, 0, ${transcoded.bytes}, ${source.count}, ${source.durationMs},
+            ${transcoded.count}, ${transcoded.durationMs}, 0, 0, '{}', now())
+    ON CONFLICT (session_id) DO UPDATE SET
+      transcoded_bytes = stats.transcoded_bytes + excluded.transcoded_bytes,
+      source_segments = stats.source_segments + excluded.source_segments,
+      source_segments_ms = stats.source_segments_ms + excluded.source_segments_ms,
+      transcoded_segments = stats.transcoded_segments + excluded.transcoded_segments,
+      transcoded_segments_ms = stats.transcoded_segments_ms + excluded.transcoded_segments_ms,
+      updated_at = now()`;
 }
 
 const missingParts = (database: Transaction, jobId: string): Promise<number> =>

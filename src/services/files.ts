@@ -8,6 +8,7 @@ import type { File, Prisma } from '../generated/prisma/client.js';
 import { dispositionOf } from '../storage/disposition.js';
 import type { Storage, StoredFile } from '../storage/storage.js';
 import { ValidationError } from './errors.js';
+import { visibleJobs } from './visibility.js';
 
 /** The longest a bucket's own signed URLs may last, so that a change of storage does not change the answer. */
 const maxExpiryMs = 7 * 24 * 3_600_000;
@@ -54,8 +55,7 @@ export function createFiles({ db, storage, signer, config }: Deps) {
             message: 'These credentials lack the scope "files:read". Use a key that has it.',
           };
         }
-        const own = viewer.kind === 'job' ? { jobId: viewer.jobId } : {};
-        return { kind: 'permitted', where: { id, projectId: viewer.projectId, ...own } };
+        return { kind: 'permitted', where: { id, job: visibleJobs(viewer) } };
       }
       case 'signature': {
         const verdict = await signer.verify(id, access.signature);

@@ -103,9 +103,25 @@ export function createJobs({ db, engine, config }: { db: Database; engine: Engin
     /** Asks something of a job. Throws ValidationError, NotFoundError, InvalidStateError, ConflictError, UnavailableError. */
     request,
 
+    /**
+     * Ends a job wherever it stands: one that has not begun to record is canceled, any other is stopped. Throws as `request`.
+     */
+    async end(jobId: string, viewer: Viewer, requestId?: string): Promise<JobAnswer> {
+      for (const kind of ['stop', 'cancel'] as const) {
+        try {
+          return await request(kind, jobId, viewer, requestId);
+        } catch (error) {
+          const other = kind === 'stop' ? 'cancel' : 'stop';
+          if (!(error instanceof InvalidStateError) || !isGranted(other, error.state as JobState)) throw error;
+        }
+      }
+      // It began to record between the two.
+      return request('stop', jobId, viewer, requestId);
+    },
+
     /** Throws NotFoundError for a job that is not there, or not the viewer's. */
     async requireVisible(id: string, viewer: Viewer): Promise<void> {
-      const isOwn = viewer.kind !== 'job' || viewer.jobId === id;
+      const isOwn = viewer.kind === 'key' || visibleJobs(viewer).id === id;
       if (!isOwn || (await projectOf(id)) !== viewer.projectId) throw new NotFoundError('There is no such job.');
     },
 
@@ -116,7 +132,7 @@ export function createJobs({ db, engine, config }: { db: Database; engine: Engin
     async list(page: PageQuery, filter: JobsFilter, viewer: Viewer): Promise<Job[]> {
       const { query, ids } = withoutCursor(page, filter);
       // A room's or a session's jobs are few, and a token's are one.
-      const areFew = viewer.kind === 'job' || filter.roomId !== undefined || filter.sessionId !== undefined;
+      const areFew = viewer.kind !== 'key' || filter.roomId !== undefined || filter.sessionId !== undefined;
       const isWhole = !filter.states && !filter.kinds;
       const found = areFew || isWhole ? null : await jobIdsOfPage(db, viewer, filter, { ids, take: query.take });
       return db.job.findMany({

@@ -38,7 +38,7 @@ export function createKeys({ db }: { db: Database }) {
     /** Ends a key at once and for ever, and tells every API process to end its streams; again changes nothing. Throws NotFoundError. */
     async revoke(id: string, viewer: Viewer): Promise<ApiKey> {
       const key = isUuid(id) ? await db.apiKey.findFirst({ where: { id, projectId: viewer.projectId } }) : null;
-      if (!key || viewer.kind === 'job')
+      if (!key || viewer.kind !== 'key')
         throw new NotFoundError('There is no such API key in this project. Check its id.');
       await db.apiKey.updateMany({ where: { id, revokedAt: null }, data: { revokedAt: new Date() } });
       wake(keysChannel);

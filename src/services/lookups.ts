@@ -7,8 +7,8 @@ import { visibleJobs } from './visibility.js';
 /** `query` is a Prisma selection. Everything answers null for what does not exist or is not the viewer's. */
 export function createLookups({ db }: { db: Database }) {
   return {
-    project: async (query: object, id: string, { projectId }: Viewer): Promise<Project | null> =>
-      id === projectId ? db.project.findFirst({ ...query, where: { id } }) : null,
+    project: async (query: object, id: string, { projectId, kind }: Viewer): Promise<Project | null> =>
+      id === projectId && kind !== 'room' ? db.project.findFirst({ ...query, where: { id } }) : null,
 
     /** Also null without the scope to manage keys. */
     apiKey: async (query: object, id: string, { projectId, scopes }: Viewer): Promise<ApiKey | null> =>

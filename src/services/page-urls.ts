@@ -11,11 +11,13 @@ import { UrlRefusedError } from './errors.js';
 /** The normalised URL of a page that may be recorded. Throws UrlRefusedError. */
 export type UrlCheck = (text: string) => Promise<URL>;
 
-/** What a recorded page may reach. Our own demo page is served by ourselves, wherever that is. */
+const ownPages = ['/demo', '/viewer', '/publish'];
+
+/** What a recorded page may reach. Our own pages are served by ourselves, wherever that is. */
 export function egressPolicy(config: Config, pageUrl: string): EgressPolicy {
   const own = new URL(config.publicUrl);
   const page = URL.canParse(pageUrl) ? new URL(pageUrl) : null;
-  const isOwn = page?.origin === own.origin && page.pathname === '/demo';
+  const isOwn = page?.origin === own.origin && ownPages.includes(page.pathname);
   return {
     allowedNetworks: config.allowedNetworks,
     allowedHosts: isOwn ? [`${own.hostname}:${portOf(own)}`] : [],
@@ -34,14 +36,16 @@ export function createUrlCheck(config: Config): UrlCheck {
   };
 }
 
-/** Ports of our database and engine, and of a storage that is here: on this machine no page has any business with them. */
+/** Ports of our database, engine and media server, and of a storage that is here: on this machine no page has any business with them. */
 export function ownPorts(config: Config): number[] {
-  const { databaseUrl, temporal, s3 } = config;
+  const { databaseUrl, temporal, media, s3 } = config;
   const database = databaseUrl ? Number(new URL(databaseUrl).port || 5432) : config.postgresPort;
   const engine = temporal.address ? Number(temporal.address.split(':').at(-1)) : temporal.port;
+  const janus = media.url ? new URL(media.url) : null;
+  const mediaServer = janus && isHere(janus) ? portOf(janus) : media.port;
   const endpoint = s3?.endpoint ? new URL(s3.endpoint) : null;
   const storage = endpoint && isHere(endpoint) ? portOf(endpoint) : 0;
-  return [database, engine, temporal.uiPort, storage].filter((port) => port > 0);
+  return [database, engine, temporal.uiPort, mediaServer, media.eventsPort, storage].filter((port) => port > 0);
 }
 
 /** By its address or this machine's own name; a storage elsewhere may use a port that pages use here, such as 443. */

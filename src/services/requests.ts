@@ -28,8 +28,8 @@ export interface ClientRequest {
 }
 
 /**
- * A client's request under the name that it gave, or null when it gave none. The holder of a job's token has names of its own:
- * it must not use up those of the project.
+ * A client's request under the name that it gave, or null when it gave none. The holder of the token of a job or a room
+ * has names of its own: it must not use up those of the project.
  */
 export function named(
   viewer: Viewer,
@@ -39,12 +39,8 @@ export function named(
 ): ClientRequest | null {
   if (requestId === undefined) return null;
   const { projectId } = viewer;
-  return {
-    projectId,
-    operation: viewer.kind === 'job' ? `${operation}:${viewer.jobId}` : operation,
-    requestId,
-    payload,
-  };
+  const holder = viewer.kind === 'job' ? viewer.jobId : viewer.kind === 'room' ? viewer.roomId : null;
+  return { projectId, operation: holder === null ? operation : `${operation}:${holder}`, requestId, payload };
 }
 
 /** What a request brought about: a job, and the number of its event. */

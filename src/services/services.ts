@@ -1,11 +1,14 @@
 /** The services of a process, put together. */
-
+import type { Logger } from 'pino';
+import type { RoomTokens } from '../auth/room-tokens.js';
 import type { Signer } from '../auth/signing.js';
-import type { Config } from '../config.js';
+import { type Config, dataFolder } from '../config.js';
 import type { Database } from '../db.js';
 import { createEventSources } from '../events/event-sources.js';
 import type { Feed } from '../events/feed.js';
 import { createWake } from '../events/outbox.js';
+import type { MediaLink } from '../media/media-link.js';
+import { openPartStore } from '../storage/open.js';
 import type { Storage } from '../storage/storage.js';
 import type { Engine } from '../temporal/client.js';
 import { createCallbackUrlCheck } from '../webhooks/callback-url.js';
@@ -15,12 +18,20 @@ import { createEvents } from './events.js';
 import { createFiles } from './files.js';
 import { createJobs } from './jobs.js';
 import { createKeys } from './keys.js';
+import { createLayouts } from './layouts.js';
 import { createLookups } from './lookups.js';
+import { createModeration } from './moderation.js';
 import { createUrlCheck } from './page-urls.js';
+import { createPlayback } from './playback.js';
 import { createRefinalizer } from './refinalize.js';
+import { createRenders } from './renders.js';
 import { createRooms } from './rooms.js';
 import { createSessions } from './sessions.js';
+import { createSources } from './sources.js';
+import { createJobStarter } from './start-job.js';
 import { createStats } from './stats.js';
+import { createTargetUrlCheck } from './target-urls.js';
+import { createTargets } from './targets.js';
 import { createWebhooks } from './webhooks.js';
 
 export type Services = ReturnType<typeof createServices>;
@@ -32,21 +43,31 @@ export function createServices(deps: {
   engine: Engine;
   storage: Storage;
   signer: Signer;
+  roomTokens: RoomTokens;
+  media: MediaLink;
   feed: Feed;
   epoch: string;
+  log: Logger;
 }) {
-  const { config, db, engine, feed, epoch } = deps;
+  const { config, db, engine, roomTokens: tokens, media, feed, epoch, log } = deps;
   const wake = createWake(db);
+  const starter = createJobStarter({ db, wake, config, engine });
+  const sources = createSources({ db, checkUrl: createUrlCheck(config) });
+  const checkCallbackUrl = createCallbackUrlCheck(config);
+  const checkTargetUrl = createTargetUrlCheck(config);
   const jobs = createJobs({ db, engine, config });
-  const rooms = createRooms({ db });
-  const sessions = createSessions({ db });
+  const rooms = createRooms({ db, wake, tokens, media, config, log });
+  const sessions = createSessions({ db, config });
 
   return {
     jobs,
-    archives: createArchives({
-      ...{ db, wake, config, engine },
-      checkUrl: createUrlCheck(config),
-      checkCallbackUrl: createCallbackUrlCheck(config),
+    archives: createArchives({ db, config, starter, sources, checkCallbackUrl, checkTargetUrl }),
+    renders: createRenders({ db, config, starter, sources, checkCallbackUrl }),
+    targets: createTargets({ db, wake, checkUrl: checkTargetUrl }),
+    layouts: createLayouts({ db }),
+    playback: createPlayback({
+      ...{ db, storage: deps.storage, parts: openPartStore(config) },
+      jobsFolder: dataFolder(config, 'jobs'),
     }),
     refinalizer: createRefinalizer({ db, engine, config }),
     keys: createKeys({ db }),
@@ -54,6 +75,7 @@ export function createServices(deps: {
     lookups: createLookups({ db }),
     webhooks: createWebhooks({ db, wake, secrets: createWebhookSecrets({ db }) }),
     rooms,
+    moderation: createModeration({ db, wake, media }),
     sessions,
     stats: createStats({ db, feed: feed.stats, jobs, sessions }),
     events: createEvents({ sources: createEventSources({ db, epoch }), jobs, rooms }),

@@ -8,6 +8,7 @@ import { unfinishedProgress } from '../jobs/progress.js';
 import { type JobReason, reasons } from '../jobs/reasons.js';
 import { isTerminal, type JobState, stateLimitsMs, statesBefore } from '../jobs/states.js';
 import { endWarnings } from './job-events.js';
+import { leaveTargets } from './target-states.js';
 
 export interface TransitionResult {
   /** Number of the job's latest event. */
@@ -70,6 +71,8 @@ export function createTransitions({
     // Nobody is left who would say that they are over.
     if (isTerminal(to) || reason === 'MACHINE_LOST')
       await endWarnings(transaction, await transaction.jobWarning.findMany({ where: { jobId, clearedAt: null } }));
+    const isOver = isTerminal(to) || to === 'FINALIZING';
+    if (isOver || reason === 'MACHINE_LOST') await leaveTargets(transaction, jobId, { goesOn: !isOver });
     const message = reason ? (step.message ?? reasons[reason].message) : (step.message ?? null);
     const finished = to === 'COMPLETE' || to === 'PARTIAL';
     const now = new Date();
@@ -88,7 +91,7 @@ export function createTransitions({
     });
     const deadlineAt = deadlineIn(to, job);
     await transaction.job.update({ where: { id: jobId }, data: { deadlineAt } });
-    if (isTerminal(to) || to === 'FINALIZING') await transaction.placement.deleteMany({ where: { jobId } });
+    if (isOver) await transaction.placement.deleteMany({ where: { jobId } });
     await appendJobEvent(transaction, job, {
       type: 'JobStateChanged',
       state: to,

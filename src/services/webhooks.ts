@@ -7,6 +7,7 @@ import type { WebhookSecrets } from '../webhooks/secrets.js';
 import { NotFoundError } from './errors.js';
 import { type PageQuery, withoutCursor } from './job-pages.js';
 import { checkRequestId, isFirst, named } from './requests.js';
+import { visibleJobs } from './visibility.js';
 
 const noSuchDelivery = 'There is no such delivery.';
 
@@ -24,10 +25,10 @@ export interface RotatedSecret {
 }
 
 export function createWebhooks({ db, wake, secrets }: { db: Database; wake: Wake; secrets: WebhookSecrets }) {
-  const visible = (viewer: Viewer): Prisma.WebhookDeliveryWhereInput => ({
-    projectId: viewer.projectId,
-    ...(viewer.kind === 'job' ? { jobId: viewer.jobId } : {}),
-  });
+  const visible = (viewer: Viewer): Prisma.WebhookDeliveryWhereInput => {
+    const { projectId, id: jobId } = visibleJobs(viewer);
+    return jobId === undefined ? { projectId } : { projectId, jobId };
+  };
 
   const where = (filter: DeliveryFilter, viewer: Viewer): Prisma.WebhookDeliveryWhereInput => ({
     ...visible(viewer),

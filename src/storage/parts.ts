@@ -28,6 +28,8 @@ export interface PartStore {
   list(prefix: string, signal?: AbortSignal): Promise<StoredObject[]>;
   /** Writes the object into an open file from `position` on; answers its size, or null when there is none. */
   copyInto(key: string, target: FileHandle, position: number, signal?: AbortSignal): Promise<number | null>;
+  /** The whole of a small object; null when there is none. */
+  get(key: string, signal?: AbortSignal): Promise<Buffer | null>;
   /** Does nothing about those that are not there. */
   remove(keys: readonly string[], signal?: AbortSignal): Promise<void>;
   /** All whose key begins with the prefix, also what was begun to be put there and never finished. */

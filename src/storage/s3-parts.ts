@@ -84,6 +84,23 @@ export function createS3PartStore(connection: S3Connection): PartStore {
       );
     },
 
+    async get(key, signal) {
+      const place = placeOf(key);
+      return connection.use(
+        'give back a piece',
+        async (sdk, client) => {
+          try {
+            const { Body } = await client.send(new sdk.GetObjectCommand(place), { abortSignal: signal });
+            return Buffer.from((await Body?.transformToByteArray()) ?? []);
+          } catch (error) {
+            if (isNotThere(error)) return null;
+            throw error;
+          }
+        },
+        signal,
+      );
+    },
+
     async remove(keys, signal) {
       const all = keys.map((key) => ({ Key: placeOf(key).Key }));
       await connection.use(

@@ -23,8 +23,10 @@ import {
   placedSignalName,
   type RequestAnswer,
   recordingSignalName,
+  type StopRequest,
   standbySignalName,
 } from '../jobs/messages.js';
+import type { JobReason } from '../jobs/reasons.js';
 import type { JobRequest } from '../jobs/states.js';
 
 /** Address, TLS and API key from the settings Temporal's own tools use (TEMPORAL_ADDRESS, TEMPORAL_API_KEY, TEMPORAL_TLS_…). */
@@ -54,11 +56,14 @@ export type Engine = ReturnType<typeof createEngine>;
 
 export function createEngine(client: Client) {
   /** Asks something of a job's workflow, by the update of that name. The same update id has one effect, and one answer. */
-  async function ask(jobId: string, request: JobRequest, updateId?: string): Promise<EngineAnswer> {
+  async function ask(jobId: string, request: JobRequest, updateId?: string, stop?: StopRequest): Promise<EngineAnswer> {
     const handle = client.workflow.getHandle(jobWorkflowId(jobId));
+    const named = updateId ? { updateId } : {};
     try {
       const answer = await client.withDeadline(Date.now() + updateDeadlineMs, () =>
-        handle.executeUpdate<RequestAnswer, []>(request, updateId ? { updateId } : {}),
+        stop
+          ? handle.executeUpdate<RequestAnswer, [StopRequest]>(request, { ...named, args: [stop] })
+          : handle.executeUpdate<RequestAnswer, []>(request, named),
       );
       return { kind: 'granted', ...answer };
     } catch (error) {
@@ -93,6 +98,10 @@ export function createEngine(client: Client) {
       }
     },
     ask,
+    /** Stops a job, if it is running, for a reason that is not its client's. May be said again and again: the first reason stays. */
+    async stop(jobId: string, reason: JobReason): Promise<EngineAnswer> {
+      return ask(jobId, 'stop', `stop-for:${reason}`, { reason });
+    },
     /** True once the job's workflow knows its machine; false when there is no such workflow (yet). */
     async tellPlaced(jobId: string, placed: PlacedSignal): Promise<boolean> {
       try {

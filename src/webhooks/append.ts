@@ -5,11 +5,21 @@ import type { Job } from '../generated/prisma/client.js';
 import { encodeId } from '../global-id.js';
 import { archiveStatus } from '../jobs/archive-status.js';
 import type { JobEventPayload } from '../jobs/events.js';
+import { renderStatus } from '../jobs/render-status.js';
 
 /** What a callback tells of its job: the row as the change left it. */
 export type CallbackJob = Pick<
   Job,
-  'id' | 'projectId' | 'kind' | 'eventSequence' | 'callbackUrl' | 'progress' | 'createdAt' | 'startedAt' | 'stoppedAt'
+  | 'id'
+  | 'projectId'
+  | 'kind'
+  | 'roomId'
+  | 'eventSequence'
+  | 'callbackUrl'
+  | 'progress'
+  | 'createdAt'
+  | 'startedAt'
+  | 'stoppedAt'
 >;
 
 type StateChange = Extract<JobEventPayload, { type: 'JobStateChanged' }> & { occurredAt: Date };
@@ -22,6 +32,7 @@ export async function appendDelivery(transaction: Transaction, job: CallbackJob,
   if (!job.callbackUrl) return;
   const { state, previousState, reason, message, actor, occurredAt } = change;
   const archive = await transaction.archive.findUnique({ where: { id: job.id }, select: { name: true } });
+  const render = job.kind === 'RENDER' && (await transaction.render.findUnique({ where: { id: job.id } }));
   await transaction.webhookDelivery.create({
     data: {
       id: uuid(),
@@ -35,9 +46,17 @@ export async function appendDelivery(transaction: Transaction, job: CallbackJob,
         projectId: encodeId('Project', job.projectId),
         jobId: encodeId('Job', job.id),
         ...(archive ? { archiveId: encodeId('Archive', job.id), name: archive.name } : {}),
+        ...(render
+          ? {
+              id: encodeId('Render', job.id),
+              name: render.name,
+              streamId: render.streamId,
+              sessionId: job.roomId && encodeId('Room', job.roomId),
+            }
+          : {}),
         kind: job.kind,
         seq: job.eventSequence,
-        status: archiveStatus[state].toLowerCase(),
+        status: (render ? renderStatus : archiveStatus)[state].toLowerCase(),
         state,
         previousState,
         reason,

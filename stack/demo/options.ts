@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 
 export interface DemoOptions {
   seconds: number;
-  /** Undefined: our own demo page. */
+  /** Undefined: a room with three people in it. */
   url: string | undefined;
   /** Pixels. */
   width: number;
@@ -22,7 +22,7 @@ export class UsageError extends Error {
 
 const usage = `Usage: npm run demo -- [options]
   --seconds N    how long to record (10)
-  --url URL      the page to record (our own demo page)
+  --url URL      a page to record instead of a room with three people in it
   --size WxH     pixels (1280x720)
   --out FILE     where the recording goes (tapedeck-demo.mp4)
   --json         end with one line of JSON`;

@@ -8,12 +8,9 @@ import { createTapedeck, type Tapedeck } from '../../examples/client/client.js';
 import { enteredBy, followJob } from '../../examples/client/job.js';
 import { Archive, JobStats, StartArchive } from '../../examples/client/operations.js';
 import type { DemoOptions } from './options.js';
+import { type DemoRoom, fillRoom } from './people.js';
 import type { Progress } from './progress.js';
-
-/** The recording did not come about; the message says why and what to do. */
-export class RecordingFailedError extends Error {
-  override name = 'RecordingFailedError';
-}
+import { RecordingFailedError } from './recording-failed.js';
 
 export interface Recording {
   file: string;
@@ -24,17 +21,21 @@ export interface Recording {
   early: string | null;
 }
 
-/** Records for `seconds`, then downloads to `out`. Throws RecordingFailedError. */
+/** Records a room with three people in it, or the page that was given, and downloads to `out`. Throws RecordingFailedError. */
 export async function record(
   url: string,
   apiKey: string,
   options: DemoOptions,
+  chromium: string,
   progress: Progress,
 ): Promise<Recording> {
   const tapedeck = createTapedeck({ url, apiKey, webSocket: WebSocket });
+  let room: DemoRoom | undefined;
   try {
     const { seconds: maxDuration, width, height } = options;
-    const input = { url: options.url ?? `${url}/demo`, width, height, maxDuration, name: 'Demo' };
+    if (!options.url) room = await fillRoom(tapedeck, { url, chromium });
+    const source = room ? { roomId: room.roomId } : { url: options.url };
+    const input = { ...source, width, height, maxDuration, name: 'Demo' };
     const { startArchive } = await tapedeck.request(StartArchive, { input });
     if (startArchive.__typename !== 'StartArchivePayload') throw new RecordingFailedError(startArchive.message);
     const { id } = startArchive.archive;
@@ -49,6 +50,7 @@ export async function record(
     const early = archive.reason === 'MAXIMUM_DURATION' ? null : archive.message;
     return { ...file, early };
   } finally {
+    await room?.close();
     await tapedeck.close();
   }
 }

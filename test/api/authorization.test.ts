@@ -14,20 +14,22 @@ import {
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { encodeId } from '../../schema/ids.js';
 import { schema } from '../../schema/index.js';
-import { scopeOf } from '../../schema/scopes.js';
+import { openToRooms, scopeOf } from '../../schema/scopes.js';
+import { allRoomScopes } from '../../src/auth/room-tokens.js';
 import { createJobToken } from '../../src/auth/tokens.js';
 import { allScopes } from '../../src/auth/viewer.js';
 import { createDatabase, type Database } from '../../src/db.js';
 import { api } from '../testkit/api.js';
 import { createJobRow, createProject } from '../testkit/jobs.js';
 import { createKey } from '../testkit/keys.js';
+import { testRoom } from '../testkit/room-tokens.js';
 
 /** The least that GraphQL accepts for an argument. */
 function least(type: GraphQLInputType): string {
   const inner = getNullableType(type);
   if (isListType(inner)) return '[]';
   if (isEnumType(inner)) return inner.getValues()[0]?.name ?? '';
-  if (!isInputObjectType(inner)) return inner.toString() === 'Int' ? '1' : '"x"';
+  if (!isInputObjectType(inner)) return { Int: '1', Boolean: 'true' }[inner.toString()] ?? '"x"';
   const required = Object.values(inner.getFields()).filter((field) => isNonNullType(field.type));
   return `{${required.map((field) => `${field.name}: ${least(field.type)}`).join(', ')}}`;
 }
@@ -71,6 +73,13 @@ describe('credentials', () => {
       const { status, errors } = await api(await createKey(db, projectId, others)).send(document);
       expect({ status, code: errors?.[0]?.extensions.code }).toEqual({ status: 403, code: 'FORBIDDEN' });
       expect(errors?.[0]?.message).toContain(`"${scopeOf[name]}"`);
+    });
+
+    test(`is ${name in openToRooms ? 'open' : 'refused'} to the token of a room, whatever that is good for`, async () => {
+      const { token } = await testRoom(db, projectId);
+      const { errors } = await api(await token({ scopes: allRoomScopes })).send(document);
+      const codes = errors?.map(({ extensions }) => extensions.code) ?? [];
+      expect(codes.includes('FORBIDDEN')).toBe(!(name in openToRooms));
     });
   });
 

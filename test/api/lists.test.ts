@@ -5,6 +5,7 @@ import { v7 as uuid } from 'uuid';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { encodeId } from '../../schema/ids.js';
 import { schema } from '../../schema/index.js';
+import { createRoomTokens } from '../../src/auth/room-tokens.js';
 import { createSigner } from '../../src/auth/signing.js';
 import { createJobToken } from '../../src/auth/tokens.js';
 import { allScopes } from '../../src/auth/viewer.js';
@@ -15,6 +16,7 @@ import { PrismaClient } from '../../src/generated/prisma/client.js';
 import { installationEpoch } from '../../src/installation.js';
 import { type JobKind, type JobState, jobKinds, jobStates } from '../../src/jobs/states.js';
 import { warningCodes } from '../../src/jobs/warnings.js';
+import { createMediaLink } from '../../src/media/media-link.js';
 import { createServices } from '../../src/services/services.js';
 import { openStorage } from '../../src/storage/open.js';
 import { createEngine, createTemporalClient } from '../../src/temporal/client.js';
@@ -248,8 +250,8 @@ describe.each(['jobs', 'archives'] as const)('the list of %s', (kind) => {
 test('jobs can be listed of a room or of a session; an id of anything else finds none', async () => {
   const { projectId, client } = await projectOfTest();
   const [room, session] = [uuid(), uuid()];
-  await db.room.create({ data: { id: room, projectId, name: 'lobby' } });
-  await db.session.create({ data: { id: session, projectId, roomId: room } });
+  await db.room.create({ data: { id: room, projectId, name: 'lobby', streamKey: room } });
+  await db.session.create({ data: { id: session, projectId, roomId: room, playbackId: session } });
   const rows = rowsOf(12).map((row, index) => ({
     ...row,
     roomId: index < 8 ? room : undefined,
@@ -284,9 +286,11 @@ describe('a page with everything that belongs to its rows', () => {
     const config = loadConfig({ DATA_DIR: inject('stack').dataDir, TEMPORAL_ADDRESS: inject('stack').temporalAddress });
     const client = createTemporalClient(config);
     const feed = startFeed({ url, db, log: pino({ level: 'silent' }), onRewound: () => {} });
+    const log = pino({ level: 'silent' });
     const services = createServices({
       ...{ config, db: counted, feed, storage: openStorage(config).files, signer: createSigner(db) },
       ...{ engine: createEngine(client), epoch: await installationEpoch(db) },
+      ...{ roomTokens: createRoomTokens(db), media: createMediaLink({ address: null, log }), log },
     });
     const projectId = await createProject(db);
     await storeWithRelations(projectId, 30);
@@ -299,8 +303,8 @@ describe('a page with everything that belongs to its rows', () => {
   /** Jobs of a session and a room, with archives, places in the queue, and two each of everything a job has several of. */
   async function storeWithRelations(projectId: string, count: number) {
     const [roomId, sessionId] = [uuid(), uuid()];
-    await db.room.create({ data: { id: roomId, projectId, name: 'lobby' } });
-    await db.session.create({ data: { id: sessionId, projectId, roomId } });
+    await db.room.create({ data: { id: roomId, projectId, name: 'lobby', streamKey: roomId } });
+    await db.session.create({ data: { id: sessionId, projectId, roomId, playbackId: sessionId } });
     const rows = rowsOf(count, { kind: 'ARCHIVE', state: 'QUEUED' });
     await store(
       projectId,

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type Config, childEnvironment, loadConfig } from '../../src/config.js';
 import { createDatabase, type Database } from '../../src/db.js';
 import { createWake } from '../../src/events/outbox.js';
-import { type HostWarning, hostFiles } from '../../src/jobs/capture.js';
+import { type HostWarning, hostFiles, partFile } from '../../src/jobs/capture.js';
 import type { JobState } from '../../src/jobs/states.js';
 import { createCaptures } from '../../src/services/captures.js';
 import { createTransitions } from '../../src/services/transitions.js';
@@ -231,7 +231,7 @@ describe('making the files of an ended job again', () => {
       await db.part.create({ data: { jobId, incarnation: 2, number: 1, projectId, startedAt, durationMs: 1_000 } });
       await onMachine(sharing(join(media, 'elsewhere')), async ({ finalize }, parts) => {
         const bytes = readFileSync(join(media, 'p1.mkv'));
-        await parts.put(rangeKey(jobId, 1, 1, 0, bytes.length), bytes);
+        await parts.put(rangeKey(jobId, 1, partFile(1), 0, bytes.length), bytes);
         const result = await run(finalize, { jobId });
         expect(result.missingParts).toBe(1);
         expect(result.recordedMs).toBeCloseTo(3_000, -2);
@@ -254,7 +254,7 @@ describe('making the files of an ended job again', () => {
       await onMachine(sharing(join(media, 'elsewhere')), async ({ finalize }, parts) => {
         const whole = readFileSync(join(media, 'killed.mkv'));
         const bytes = whole.subarray(0, Math.round(whole.length / 4));
-        await parts.put(rangeKey(jobId, 1, 1, 0, bytes.length), bytes);
+        await parts.put(rangeKey(jobId, 1, partFile(1), 0, bytes.length), bytes);
         const result = await run(finalize, { jobId });
         expect(result.recordedMs).toBeLessThan(1_400);
         expect(result.recordedMs).toBeGreaterThan(0);
@@ -290,7 +290,7 @@ describe('making the files of an ended job again', () => {
       const one = sharing(dataDir);
       const other = sharing(join(media, 'elsewhere'));
       const bytes = readFileSync(join(media, 'p1.mkv'));
-      await openStorage(one).parts?.put(rangeKey(jobId, 1, 1, 0, bytes.length), bytes);
+      await openStorage(one).parts?.put(rangeKey(jobId, 1, partFile(1), 0, bytes.length), bytes);
       const results: unknown[] = [];
       await Promise.all(
         [one, other].map((machine) =>

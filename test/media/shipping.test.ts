@@ -197,7 +197,7 @@ describe.concurrent('many small objects', () => {
   async function shippedInSmallObjects(jobId: string, to: PartStore) {
     const job = jobOnMachine(jobId);
     const bytes = randomBytes(2_400_000);
-    const keyOf = (from: number, until: number) => rangeKey(jobId, 1, 1, from, until);
+    const keyOf = (from: number, until: number) => rangeKey(jobId, 1, partFile(1), from, until);
     const part = createShippedPart({ store: to, file: job.part(1), keyOf, mergeBytes: 2_000_000 });
     for (let at = 0; at < bytes.length; at += 100_000) {
       appendFileSync(job.part(1), bytes.subarray(at, at + 100_000));
@@ -232,7 +232,7 @@ describe.concurrent('many small objects', () => {
 describe.concurrent('what is fetched', () => {
   test('ends where something is missing, and is no part without its beginning', async ({ expect }) => {
     const put = (part: number, from: number, to: number) =>
-      store.put(rangeKey('holes', 2, part, from, to), Buffer.alloc(to - from, part));
+      store.put(rangeKey('holes', 2, partFile(part), from, to), Buffer.alloc(to - from, part));
     await Promise.all([put(1, 0, 10), put(1, 10, 20), put(1, 30, 40), put(2, 10, 20), put(3, 0, 5)]);
     const other = await onAnotherMachine('holes');
     expect(other.fetched).toBe(2);

@@ -1,11 +1,18 @@
 /** What the bus of a process remembers, tried with made-up events. */
 import { describe, expect, test } from 'vitest';
-import { type CommittedEvent, createEventBus, jobTopic, projectTopic, roomTopic } from '../../src/events/bus.js';
+import {
+  type CommittedEvent,
+  type CommittedJobEvent,
+  createEventBus,
+  jobTopic,
+  projectTopic,
+  roomTopic,
+} from '../../src/events/bus.js';
 import type { Position } from '../../src/events/position.js';
 
 const megabyte = 1_048_576;
 const at = (place: number): Position => ({ xid: BigInt(place), id: BigInt(place) });
-const event = (place: number, given: Partial<CommittedEvent> = {}): CommittedEvent => ({
+const event = (place: number, given: Partial<CommittedJobEvent> = {}): CommittedEvent => ({
   position: at(place),
   ...{ projectId: 'project', roomId: null, jobId: 'job', jobSequence: place },
   payload: { type: 'JobBegun' },
@@ -77,7 +84,7 @@ describe('the latest events are remembered', () => {
 
 test('who follows a topic is told its events together, once, until it leaves', () => {
   const { bus } = busWith([]);
-  const told: number[][] = [];
+  const told: (number | null)[][] = [];
   const leave = bus.subscribe(jobTopic('job'), (events) => told.push(events.map(({ jobSequence }) => jobSequence)));
   bus.publish([event(1), event(2, { jobId: 'other' }), event(3)], at(3));
   bus.publish([event(4, { jobId: 'other' })], at(4));

@@ -1,7 +1,7 @@
 /** Those who follow the same events: what each of them is told, tried with made-up events. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
-import { type CommittedEvent, createEventBus, jobTopic } from '../../src/events/bus.js';
+import { type CommittedEvent, type CommittedJobEvent, createEventBus, jobTopic } from '../../src/events/bus.js';
 import { EventCohort } from '../../src/events/event-cohort.js';
 import type { Position } from '../../src/events/position.js';
 import type { EventSource } from '../../src/events/source.js';
@@ -23,7 +23,10 @@ function source(given: Partial<EventSource> = {}): EventSource {
   const subject = { of: 'job' as const, jobId };
   return {
     ...{ kind: 'events', topic: jobTopic(jobId), after: null, includes: () => true, read: async () => null },
-    itemOf: ({ jobSequence: sequence, payload }) => ({ ...shared, kind: 'event', sequence, jobId, payload }),
+    itemOf(event) {
+      const { jobSequence: sequence, payload } = event as CommittedJobEvent;
+      return { ...shared, kind: 'event', sequence, jobId, roomId: null, payload };
+    },
     snapshot: async () => ({ item: { ...shared, kind: 'snapshot', sequence: 0, subject }, position: at(0) }),
     lagged(last, dropped) {
       return { ...shared, kind: 'lagged', sequence: 'sequence' in last ? last.sequence : 0, subject, dropped };

@@ -127,7 +127,7 @@ async function listen(options: {
         const item = follower.items[taken] as StreamItem;
         after = item.cursor;
         toldAt = Date.now();
-        if (item.kind === 'event') told.push(nameOf(item.jobId, item.sequence));
+        if (item.kind === 'event') told.push(nameOf(item.jobId as string, item.sequence));
         else if (snapshot) throw new Error(`A stream that was resumed began anew: ${JSON.stringify(item)}`);
         else snapshot = item;
       }

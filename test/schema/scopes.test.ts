@@ -1,7 +1,7 @@
 import { GraphQLObjectType } from 'graphql';
 import { describe, expect, test } from 'vitest';
 import { schema } from '../../schema/index.js';
-import { scopeOf } from '../../schema/scopes.js';
+import { openToRooms, scopeOf } from '../../schema/scopes.js';
 
 const rootFields = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()].flatMap((type) =>
   type instanceof GraphQLObjectType ? Object.keys(type.getFields()).map((field) => `${type.name}.${field}`) : [],
@@ -10,6 +10,10 @@ const rootFields = [schema.getQueryType(), schema.getMutationType(), schema.getS
 describe('the table of scopes', () => {
   test.each(rootFields)('names the scope that %s needs', (field) => {
     expect(scopeOf).toHaveProperty([field]);
+  });
+
+  test.each(Object.keys(openToRooms))('opens to the tokens of rooms only what it guards: %s', (name) => {
+    expect(scopeOf).toHaveProperty([name]);
   });
 
   test.each(Object.keys(scopeOf))('speaks of a field that exists: %s', (name) => {

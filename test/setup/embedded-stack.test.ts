@@ -27,7 +27,7 @@ afterEach(async () => {
   folder.remove();
 });
 
-/** The database with its migrations, and the engine where a test needs it, without our own processes. */
+/** The database with its migrations, the media server, and the engine where a test needs it, without our own processes. */
 async function servers({ dataDir = folder.dataDir, postgresPort = 0, engine = false } = {}) {
   const config = { ...isolatedConfig(dataDir), postgresPort };
   if (!engine) config.temporal.address = 'not-needed:7233';
@@ -66,9 +66,9 @@ test('a second stack on the same data folder says who holds it, and leaves the f
   expect(await query(first.databaseUrl, 'SELECT 1 AS alive')).toEqual([{ alive: 1 }]);
 });
 
-test('a database or engine that is killed comes back at its address', async () => {
+test('a database, engine or media server that is killed comes back at its address', async () => {
   const stack = await servers({ engine: true });
-  for (const name of ['postgres', 'temporal'] as const) {
+  for (const name of ['postgres', 'temporal', 'janus'] as const) {
     const before = stack.pid(name);
     await stack.kill(name, 'SIGKILL');
     await stack.ready(name);
@@ -113,7 +113,7 @@ describe('after a stack was killed', () => {
     expect(await query(stack.databaseUrl, 'SELECT count(*)::int AS jobs FROM job')).toEqual([{ jobs: 0 }]);
   });
 
-  test('its database and engine end by themselves, and the next stack starts', async () => {
+  test('its database, engine and media server end by themselves, and the next stack starts', async () => {
     const script = `
       import { isolatedConfig } from './stack/isolated.js';
       import { startStack } from './stack/stack.js';
@@ -130,6 +130,7 @@ describe('after a stack was killed', () => {
     other.kill('SIGKILL');
     expect(await untilGone(database, 15_000)).toBe(true);
     expect(await untilGone(notes.temporal, 15_000)).toBe(true);
+    expect(await untilGone(notes.janus, 15_000)).toBe(true);
     await servers();
   });
 });

@@ -10,7 +10,13 @@ const projectRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 test('with nothing to do, set-up changes nothing and prints one line', () => {
   const setUp = () => spawnSync(process.execPath, ['scripts/setup.mjs'], { cwd: projectRoot, encoding: 'utf8' });
   expect(setUp()).toMatchObject({ status: 0 });
-  const made = ['build/workflows.js', 'build/generated.json', 'build/temporal-cli', 'src/generated/prisma/client.ts'];
+  const made = [
+    'build/workflows.js',
+    'build/generated.json',
+    'build/temporal-cli',
+    'build/mediamtx',
+    'src/generated/prisma/client.ts',
+  ];
   const before = made.map((path) => statSync(join(projectRoot, path)).mtimeMs);
   const again = setUp();
   expect(again.stdout).toMatch(/^Set-up is complete \(\d+\.\d s\)\.\n$/);
@@ -41,7 +47,8 @@ describe('on a machine that lacks something', () => {
   }
 
   function recordingPrograms() {
-    for (const name of ['chromium', 'ffmpeg', 'ffprobe', 'Xvfb', 'pulseaudio', 'pactl', 'setpriv']) program(name);
+    for (const name of ['chromium', 'ffmpeg', 'ffprobe', 'Xvfb', 'pulseaudio', 'pactl', 'setpriv', 'janus'])
+      program(name);
   }
 
   /** Runs set-up as an ordinary user without a network. */
@@ -60,9 +67,9 @@ describe('on a machine that lacks something', () => {
     program('apt-get');
     const { status, stderr } = setUp();
     expect(status).toBe(1);
-    expect(stderr).toContain('Missing programs: chromium, ffmpeg, ffprobe, Xvfb, pulseaudio, pactl, setpriv.');
+    expect(stderr).toContain('Missing programs: chromium, ffmpeg, ffprobe, Xvfb, pulseaudio, pactl, setpriv, janus.');
     expect(stderr).toContain(
-      "sudo sh -c 'apt-get update && apt-get install -y --no-install-recommends chromium ffmpeg xvfb pulseaudio pulseaudio-utils fonts-dejavu-core util-linux'",
+      "sudo sh -c 'apt-get update && apt-get install -y --no-install-recommends chromium ffmpeg xvfb pulseaudio pulseaudio-utils fonts-dejavu-core janus util-linux'",
     );
   });
 
@@ -95,6 +102,7 @@ describe('on a machine that lacks something', () => {
     recordingPrograms();
     const cache = join(clone, 'home', '.cache', 'tapedeck');
     program('temporal-1.5.1', 'exit 1', cache);
+    program('mediamtx', 'echo v1.12.3');
     const working = 'echo "temporal version 1.5.1 (Server 1.29.1, UI 2.42.1)"';
     program('go', `test "$1" = env && echo go1.24 || { printf '#!/bin/sh\\n${working}' > "$GOBIN/temporal"; }`);
     expect(setUp()).toMatchObject({ status: 0 });

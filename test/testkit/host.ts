@@ -18,6 +18,7 @@ import {
   type ManifestEntry,
   type PageSource,
   partFile,
+  type TargetSpec,
 } from '../../src/jobs/capture.js';
 import type { WarningCode } from '../../src/jobs/warnings.js';
 import { findHost, killHost, readStatus, startHost } from '../../worker/host/client.js';
@@ -57,7 +58,8 @@ export async function servePages(pages: Record<string, Answer>): Promise<string>
 
 export interface HostSettings
   extends Partial<Omit<PageSource, 'kind' | 'url'>>,
-    Partial<Pick<HostSpec, 'hold' | 'endsAt' | 'diskReserveBytes' | 'recordedBefore'>> {
+    Partial<Pick<HostSpec, 'hold' | 'endsAt' | 'diskReserveBytes' | 'recordedBefore' | 'live'>> {
+  targets?: TargetSpec[];
   maxDurationMs?: number;
   leaseTimeoutMs?: number;
   egress?: Partial<EgressPolicy>;
@@ -94,14 +96,16 @@ export interface TestHost {
 export async function hostOn(url: string, settings: HostSettings = {}): Promise<TestHost> {
   const folder = join(mkdtempSync(join(settings.within ?? tmpdir(), 'tapedeck-test-')), 'i1');
   const { maxDurationMs = 60_000, leaseTimeoutMs = 60_000, egress, within: _, ...others } = settings;
-  const { hold = null, endsAt = null, diskReserveBytes = 16 * 1_048_576, ...rest } = others;
-  const { recordedBefore = { bytes: 0, parts: 0 }, ...source } = rest;
+  const { hold = null, endsAt = null, diskReserveBytes = 16 * 1_048_576, targets = [], ...rest } = others;
+  const { recordedBefore = { bytes: 0, parts: 0 }, live = false, ...source } = rest;
   const identity = await startHost(
     folder,
     {
       jobId: 'test',
       incarnation: 1,
       source: { kind: 'page', url, width: 640, height: 360, fps: 15, loadTimeoutMs: 20_000, ...source },
+      arrangement: { layout: null, targets },
+      ...{ publication: null, live, directMedia: false },
       egress: { allowedNetworks: ['127.0.0.0/8'], allowedHosts: [], deniedPorts: [], ...egress },
       maxDurationMs,
       ...{ endsAt, hold, diskReserveBytes, recordedBefore },

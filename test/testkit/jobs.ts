@@ -11,7 +11,7 @@ export async function createProject(db: Database): Promise<string> {
 
 export async function createRoom(db: Database, projectId: string): Promise<string> {
   const id = uuid();
-  await db.room.create({ data: { id, projectId, name: `room ${id}` } });
+  await db.room.create({ data: { id, projectId, name: `room ${id}`, streamKey: id } });
   return id;
 }
 

@@ -27,12 +27,19 @@ export interface Tone {
   jumpsMs: number[];
 }
 
-/** Every decoded picture of a recording of the card, in order of presentation. */
-export async function readFrames(file: string, size: Size): Promise<CardFrame[]> {
+/** Every decoded picture of a recording of the card, in order of presentation; of a card of this size that fills `area` only. */
+export async function readFrames(
+  file: string,
+  size: Size,
+  area?: Size & { x: number; y: number },
+): Promise<CardFrame[]> {
   const card = cardGeometry(size);
   const strip = `crop=${card.stripWidth}:${card.stripHeight}:0:${card.stripTop},scale=${cells}:1:flags=area`;
   const flash = `crop=${size.width}:${card.flashHeight}:0:${card.flashTop},scale=1:1:flags=area`;
-  const graph = `format=gray,split[a][b];[a]${strip}[strip];[b]${flash}[flash];[strip][flash]hstack,showinfo`;
+  const cut = area
+    ? `crop=${area.width}:${area.height}:${area.x}:${area.y}:exact=1,scale=${size.width}:${size.height}:flags=area,`
+    : '';
+  const graph = `format=gray,${cut}split[a][b];[a]${strip}[strip];[b]${flash}[flash];[strip][flash]hstack,showinfo`;
   const { data, pts } = await decode(file, ['-vf', graph, '-fps_mode', 'passthrough', '-f', 'rawvideo']);
   const stride = cells + 1;
   return pts.map(({ ptsMs }, index) => {

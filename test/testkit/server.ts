@@ -4,13 +4,16 @@ import pg from 'pg';
 import { pino } from 'pino';
 import { inject } from 'vitest';
 import { createAuthenticator } from '../../src/auth/authenticate.js';
+import { createRoomAdmissions } from '../../src/auth/room-admissions.js';
+import { createRoomTokens } from '../../src/auth/room-tokens.js';
 import { createSigner } from '../../src/auth/signing.js';
-import type { Config } from '../../src/config.js';
+import { type Config, mediaServerIfAny } from '../../src/config.js';
 import { type Feed, startFeed } from '../../src/events/feed.js';
 import type { Follow } from '../../src/events/latest-values.js';
 import { PrismaClient } from '../../src/generated/prisma/client.js';
 import { createStreamKeeper } from '../../src/http/stream-keeper.js';
 import { installationEpoch } from '../../src/installation.js';
+import { createMediaLink } from '../../src/media/media-link.js';
 import { startServer } from '../../src/server.js';
 import { createServices } from '../../src/services/services.js';
 import { openStorage } from '../../src/storage/open.js';
@@ -61,8 +64,11 @@ export async function startReplica(databaseUrl: string, settings: Partial<Config
   const feed = startFeed({ url: databaseUrl, db: database, log, onKeysChange: streams.recheck, onRewound: rewind });
   const counts = { followed: 0, kept: 0 };
   const counted = countFollowed(feed, counts);
+  const roomTokens = createRoomTokens(database);
+  const mediaServer = mediaServerIfAny(config);
+  const media = createMediaLink({ address: mediaServer, log });
   const services = createServices({
-    ...{ config, db: database, feed: counted },
+    ...{ config, db: database, roomTokens, media, feed: counted, log },
     engine: createEngine(client),
     storage: openStorage(config).files,
     signer: createSigner(database),
@@ -78,6 +84,7 @@ export async function startReplica(databaseUrl: string, settings: Partial<Config
       },
     },
     bus: counted.bus,
+    signalling: { address: mediaServer, media, tokens: roomTokens, admissions: createRoomAdmissions(database) },
     readiness: async () => ({ status: 'ready', database: true, events: feed.healthy, engine: true }),
   });
   await feed.ready;
@@ -92,6 +99,7 @@ export async function startReplica(databaseUrl: string, settings: Partial<Config
     },
     async close() {
       await server.close();
+      await media.close();
       await feed.close();
       await client.connection.close();
       await database.$disconnect();

@@ -2,6 +2,7 @@
 import { createWriteStream, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
+import type { MediaServerAddress } from '../../src/config.js';
 import { isolatedConfig, temporaryDataFolder } from '../../stack/isolated.js';
 import { startStack } from '../../stack/stack.js';
 
@@ -13,6 +14,7 @@ export interface SharedStack {
   databaseUrl: string;
   temporalAddress: string;
   dataDir: string;
+  mediaServer: MediaServerAddress;
 }
 
 declare module 'vitest' {
@@ -29,9 +31,14 @@ export default async function startSharedStack(project: TestProject): Promise<()
   const file = createWriteStream(logFile);
   const closed = () => new Promise((resolve) => file.end(resolve));
   try {
-    const stack = await startStack({ config: isolatedConfig(dataDir), log: (line) => file.write(`${line}\n`) });
-    const { url, apiKey, databaseUrl, temporalAddress } = stack;
-    project.provide('stack', { url, apiKey, databaseUrl, temporalAddress, dataDir });
+    const stack = await startStack({
+      config: isolatedConfig(dataDir),
+      // Nobody comes back in tests that wait for the end of a session.
+      settings: { SESSION_GRACE_SECONDS: '5' },
+      log: (line) => file.write(`${line}\n`),
+    });
+    const { url, apiKey, databaseUrl, temporalAddress, mediaServer } = stack;
+    project.provide('stack', { url, apiKey, databaseUrl, temporalAddress, dataDir, mediaServer });
     return async () => {
       await stack.stop();
       await closed();

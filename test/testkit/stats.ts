@@ -2,8 +2,9 @@
 import { v7 as uuid } from 'uuid';
 import type { Database } from '../../src/db.js';
 import { createWake, statsChannel } from '../../src/events/outbox.js';
-import type { JobStats, SessionStats } from '../../src/generated/prisma/client.js';
-import { createRoom } from './jobs.js';
+import type { SessionFigures } from '../../src/events/stats-readings.js';
+import type { JobStats } from '../../src/generated/prisma/client.js';
+import { createRoom, unheededSince } from './jobs.js';
 
 /** Writes the job's statistics and announces them; `frames` tells one value from another. */
 export async function writeJobStats(db: Database, jobId: string, frames: number): Promise<JobStats> {
@@ -28,7 +29,7 @@ export function writeJobStatsUnannounced(db: Database, jobId: string, frames: nu
 }
 
 /** Writes the session's statistics and announces them. */
-export async function writeSessionStats(db: Database, sessionId: string, sourceBytes: number): Promise<SessionStats> {
+export async function writeSessionStats(db: Database, sessionId: string, sourceBytes: number): Promise<SessionFigures> {
   const values = {
     sourceBytes,
     transcodedBytes: sourceBytes * 2,
@@ -42,14 +43,17 @@ export async function writeSessionStats(db: Database, sessionId: string, sourceB
     where: { sessionId },
     create: { sessionId, ...values },
     update: values,
+    omit: { counters: true },
   });
   createWake(db)(statsChannel);
   return stats;
 }
 
-/** A live session in a room of its own. */
+/** A session in a room of its own, which nobody publishes in and nothing ends. */
 export async function createSession(db: Database, projectId: string): Promise<{ roomId: string; sessionId: string }> {
   const [roomId, sessionId] = [await createRoom(db, projectId), uuid()];
-  await db.session.create({ data: { id: sessionId, projectId, roomId } });
+  await db.session.create({
+    data: { id: sessionId, projectId, roomId, playbackId: sessionId, lastSeenAt: unheededSince },
+  });
   return { roomId, sessionId };
 }

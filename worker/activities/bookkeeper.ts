@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type {
   CaptureStats,
+  HostOutcome,
   HostPhase,
   HostStatus,
   HostWarning,
@@ -14,6 +15,10 @@ import type { JobState } from '../../src/jobs/states.js';
 import type { Captures } from '../../src/services/captures.js';
 import type { Transitions } from '../../src/services/transitions.js';
 import type { StatsWriter } from '../stats.js';
+
+const bytesIntervalMs = 1_000;
+/** Outcomes after which another host goes on. */
+const goingOn: readonly HostOutcome['kind'][] = ['suspended', 'lease-expired'];
 
 export interface BookDeps {
   captures: Captures;
@@ -52,6 +57,8 @@ export function createBookkeeper({ captures, transitions, stats }: BookDeps, sub
   let looked: Wished | undefined;
   let warned: string | undefined;
   let reportedAt = 0;
+  let toldTargets: string | null = null;
+  let toldTargetsMs = Number.NEGATIVE_INFINITY;
 
   /** What an earlier worker wrote is unknown at first, so the rows are asked even when nothing is wrong. */
   async function warn(warnings: readonly HostWarning[]): Promise<void> {
@@ -59,6 +66,16 @@ export function createBookkeeper({ captures, transitions, stats }: BookDeps, sub
     if (now === warned) return;
     await captures.warned({ jobId, incarnation }, warnings);
     warned = now;
+  }
+
+  /** Changes of state at once, bytes about once a second. A host of an earlier version says nothing of targets. */
+  async function tellTargets({ targets = [] }: Partial<HostStatus>): Promise<void> {
+    const now = JSON.stringify(targets.map(({ id, state, message }) => [id, state, message]));
+    const isDue = targets.some(({ state }) => state === 'LIVE') && performance.now() - toldTargetsMs >= bytesIntervalMs;
+    if (now === toldTargets && !isDue) return;
+    await captures.targetsTold({ jobId, incarnation }, targets);
+    toldTargets = now;
+    toldTargetsMs = performance.now();
   }
 
   /** A paused job is left only when it is resumed, by its workflow. */
@@ -95,6 +112,7 @@ export function createBookkeeper({ captures, transitions, stats }: BookDeps, sub
         looked = wished;
       }
       await warn(status.warnings);
+      await tellTargets(status);
       if (status.at === reportedAt || status.stats.frames === 0) return;
       reportedAt = status.at;
       const positionMs = subject.baseline.positionMs + status.stats.positionMs;
@@ -103,8 +121,11 @@ export function createBookkeeper({ captures, transitions, stats }: BookDeps, sub
       stats.set({ jobId, incarnation, progress, stats: { ...status.stats, positionMs, bytes } });
     },
 
-    async hostEnded(): Promise<void> {
+    /** `last`: what it said when it ended. */
+    async hostEnded({ kind }: HostOutcome, last: HostStatus | null): Promise<void> {
       await warn([]);
+      if (goingOn.includes(kind)) await captures.targetsInterrupted({ jobId, incarnation });
+      else if (last) await tellTargets(last);
       await stats.flush();
     },
 
@@ -117,6 +138,7 @@ export function createBookkeeper({ captures, transitions, stats }: BookDeps, sub
         await captures.partEnded(key(open), { durationMs, bytes, cause });
       }
       await warn([]);
+      await captures.targetsInterrupted({ jobId, incarnation });
       await transitions.transition({ jobId, to: 'RECONNECTING', from: ['RECORDING'], incarnation });
     },
   };

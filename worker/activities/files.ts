@@ -1,15 +1,19 @@
 /** Activities that make a job's files of its parts: once when it ends, and again when somebody asks for that. */
 import { ApplicationFailure, Context } from '@temporalio/activity';
+import type { PageSource } from '../../src/jobs/capture.js';
 import type { FinalizeResult, RecorderActivities } from '../../src/jobs/messages.js';
 import { shownProgress, unfinishedProgress } from '../../src/jobs/progress.js';
 import { isTerminal } from '../../src/jobs/states.js';
+import type { PlaybackProfile } from '../../src/rooms/profiles.js';
 import type { Delivered } from '../../src/services/deliverables.js';
 import { finalizeJob, LengthMismatchError, LessFoundError, PartsGoneError } from '../finalize/finalize.js';
+import { measureJob } from '../finalize/measure.js';
 import { readOutcome } from '../finalize/outcome.js';
 import { findRecorded } from '../finalize/recorded.js';
 import { removeOtherKeys } from '../finalize/stored-keys.js';
 import { endHosts } from '../host/folders.js';
 import { jobFolder } from '../machine.js';
+import { removeLive } from '../outlets/live-removal.js';
 import { letPartsGo } from '../parts-removal.js';
 import { fetchShippedParts } from '../shipping/fetch.js';
 import type { RecorderDeps } from './recorder.js';
@@ -18,7 +22,9 @@ const beatIntervalMs = 5_000;
 /** It would be the same again. */
 const lasting = [LengthMismatchError, LessFoundError, PartsGoneError];
 
-export function createFileActivities(deps: RecorderDeps): Pick<RecorderActivities, 'finalize' | 'deliver'> {
+export function createFileActivities(
+  deps: Omit<RecorderDeps, 'viewerPageUrl'>,
+): Pick<RecorderActivities, 'finalize' | 'deliver'> {
   const { config, db, captures, storage, parts, work, log } = deps;
 
   /** Hashing and copying gigabytes report nothing for minutes; that they end is the business of the time limits. */
@@ -40,7 +46,10 @@ export function createFileActivities(deps: RecorderDeps): Pick<RecorderActivitie
   async function make(jobId: string, version: number): Promise<Delivered> {
     const { cancellationSignal: signal } = Context.current();
     const folder = jobFolder(config, jobId);
-    const job = await db.job.findUniqueOrThrow({ where: { id: jobId }, include: { archive: true, stats: true } });
+    const job = await db.job.findUniqueOrThrow({
+      where: { id: jobId },
+      include: { archive: true, stats: true, session: true },
+    });
     const ended = isTerminal(job.state);
     // Parts are only touched when nobody writes them any more.
     await endHosts(folder);
@@ -49,11 +58,17 @@ export function createFileActivities(deps: RecorderDeps): Pick<RecorderActivitie
     if (parts) await fetchShippedParts({ store: parts, jobFolder: folder, jobId, diskReserveBytes, signal });
     if (ended && (await findRecorded(folder)).parts.length === 0) throw new PartsGoneError();
     const base = shownProgress(job);
+    const source = job.source as unknown as PageSource;
+    if (source.keep === false)
+      return captures.delivered(jobId, await measureJob(folder, config.recorder, signal), version);
     const result = await finalizeJob({
       jobFolder: folder,
       ...{ jobId, version, storage, signal },
       leastMs: job.recordedMs ?? 0,
       name: job.archive?.name ?? 'Recording',
+      individual: job.archive?.individual ?? false,
+      profiles: job.automatic && job.session ? (job.session.profiles as unknown as PlaybackProfile[]) : [],
+      ...{ hasAudio: source.hasAudio ?? true, hasVideo: source.hasVideo ?? true },
       tools: config.recorder,
       onProgress(fraction) {
         if (!ended) deps.stats.setProgress(jobId, base + (unfinishedProgress - base) * fraction);
@@ -76,8 +91,11 @@ export function createFileActivities(deps: RecorderDeps): Pick<RecorderActivitie
       const kept = await readOutcome(folder);
       const ours = kept?.outcome.files.map(({ storageKey }) => storageKey) ?? [];
       await removeOtherKeys(folder, storageKeys, storage, version);
+      await removeLive(folder, jobId, parts);
       const isDue = version === 1 && config.partsRetentionMs === 0 && recordedMs > 0 && missingParts === 0;
-      if (isDue && storageKeys.some((key) => ours.includes(key))) await letPartsGo(deps, jobId);
+      // A broadcast or a render has no files, here or anywhere.
+      const areOurs = ours.length === 0 ? storageKeys.length === 0 : storageKeys.some((key) => ours.includes(key));
+      if (isDue && kept && areOurs) await letPartsGo(deps, jobId);
     } catch (error) {
       log.warn({ jobId, err: error }, 'what is not needed any more of a finished job could not be removed yet');
     }

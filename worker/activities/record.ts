@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import type { HostCommand, HostOutcome, HostSpec } from '../../src/jobs/capture.js';
-import { hostSuspendedFailure, type RecordResult } from '../../src/jobs/messages.js';
+import { hostSuspendedFailure, type RecorderWish, type RecordResult } from '../../src/jobs/messages.js';
 import { failure, type JobReason } from '../../src/jobs/reasons.js';
 import { stateLimitsMs } from '../../src/jobs/states.js';
 import type { Incarnation } from '../../src/services/captures.js';
@@ -101,7 +101,7 @@ export async function recordJob(
     const hostFolder = incarnationFolder(folder, current);
     if (begun) {
       try {
-        await startHost(hostFolder, specOf(begun, before), leaseOf(context));
+        await startHost(hostFolder, await specOf(begun, before), leaseOf(context));
       } catch (error) {
         if (!(error instanceof HostStartError)) throw error;
         log.error({ jobId, err: error }, 'a recorder host did not start');
@@ -109,8 +109,9 @@ export async function recordJob(
         return { kind: 'lost' };
       }
     }
-    const tell = (command: HostCommand['command']) =>
-      commandHost(hostFolder, command).catch((error) =>
+    const give = (command: HostCommand) => commandHost(hostFolder, command);
+    const tell = (command: 'stop' | 'suspend' | RecorderWish) =>
+      give({ command }).catch((error) =>
         log.warn({ jobId, err: error, command }, 'a recorder host did not take a command'),
       );
     return attend({
@@ -137,6 +138,8 @@ export async function recordJob(
           nudges: () => attention.nudges,
           readWish: () => captures.wishOf(jobId),
           steer: (wish) => void tell(wish),
+          readArrangement: () => captures.arrangementOf(jobId),
+          arrange: (arrangement) => give({ command: 'arrange', arrangement }).catch(() => false),
           beat: () => context.heartbeat(),
           detached,
         });
@@ -144,12 +147,18 @@ export async function recordJob(
     });
   }
 
-  function specOf(begun: Incarnation, { bytes, parts }: RecordedBefore): HostSpec {
+  async function specOf(begun: Incarnation, { bytes, parts }: RecordedBefore): Promise<HostSpec> {
     const { ffmpeg, ffprobe, chromium, browserUser } = config.recorder;
+    const { incarnation, source, maxDurationMs, endsAt, hold } = begun;
+    const publication = await captures.publicationOf(begun.job);
+    const url = source.url ?? (await deps.viewerPageUrl(begun.job, source, publication));
     return {
-      jobId,
-      ...begun,
-      egress: egressPolicy(config, begun.source.url),
+      ...{ jobId, incarnation, maxDurationMs, endsAt, hold, publication },
+      source: { ...source, url },
+      arrangement: await captures.arrangementOf(jobId),
+      live: begun.job.automatic,
+      egress: egressPolicy(config, url),
+      directMedia: source.url === null,
       diskReserveBytes: config.diskReserveBytes,
       recordedBefore: { bytes, parts },
       leaseTimeoutMs,

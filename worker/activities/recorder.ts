@@ -4,10 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Config } from '../../src/config.js';
 import type { Database } from '../../src/db.js';
-import type { HostCommand } from '../../src/jobs/capture.js';
 import type { RecorderActivities } from '../../src/jobs/messages.js';
 import type { Captures } from '../../src/services/captures.js';
 import type { Transitions } from '../../src/services/transitions.js';
+import type { ViewerPageUrl } from '../../src/services/viewer-page.js';
 import type { PartStore } from '../../src/storage/parts.js';
 import type { Storage } from '../../src/storage/storage.js';
 import type { Engine } from '../../src/temporal/client.js';
@@ -35,6 +35,8 @@ export interface RecorderDeps {
   parts: PartStore | null;
   work: Work;
   stats: StatsWriter;
+  /** The address of our own viewer page for a job of a room, with a token in it. */
+  viewerPageUrl: ViewerPageUrl;
   log: Logger;
 }
 
@@ -50,10 +52,10 @@ export function createRecorderActivities(deps: RecorderDeps): RecorderWorkerActi
   let suspending = false;
 
   /** Gives the newest host of the job a command; false when there is none. */
-  async function command(jobId: string, name: HostCommand['command']): Promise<boolean> {
+  async function command(jobId: string, name: 'stop' | 'suspend'): Promise<boolean> {
     const folder = jobFolder(config, jobId);
     const newest = incarnationsIn(folder).at(-1);
-    return newest !== undefined && commandHost(incarnationFolder(folder, newest), name);
+    return newest !== undefined && commandHost(incarnationFolder(folder, newest), { command: name });
   }
 
   const activities: Omit<RecorderActivities, 'finalize' | 'deliver'> = {

@@ -1,6 +1,6 @@
 /** Watches one recorder host to its end: what the host says in its files is written down for everyone to see. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { HostOutcome, HostPhase, HostStatus, ManifestEntry } from '../../src/jobs/capture.js';
+import type { Arrangement, HostOutcome, HostPhase, HostStatus, ManifestEntry } from '../../src/jobs/capture.js';
 import type { RecorderWish } from '../../src/jobs/messages.js';
 import { findHost, killHost, readStatus } from '../host/client.js';
 import { readManifest } from '../parts/manifest.js';
@@ -44,6 +44,10 @@ export interface Watch {
   readWish(): Promise<RecorderWish | undefined>;
   /** Tells the host what is wished of it. */
   steer(wish: RecorderWish): void;
+  /** How the capture shall be arranged, by the job's row. */
+  readArrangement(): Promise<Arrangement>;
+  /** Tells the host of it; false when it did not take it. */
+  arrange(arrangement: Arrangement): Promise<boolean>;
   /** Called at each look while the recording goes well. */
   beat(): void;
   /** Aborted, with the error to throw, when the watching shall end and the host go on. */
@@ -63,6 +67,7 @@ export async function watchHost(deps: BookDeps, watch: Watch): Promise<WatchResu
   let steeredMs = Number.NEGATIVE_INFINITY;
   let wishedMs = Number.NEGATIVE_INFINITY;
   let wished: Wished = { wish: undefined, nudges: -1 };
+  let arranged: string | null = null;
   let unread = 0;
   const waiting: ManifestEntry[] = [];
 
@@ -78,6 +83,14 @@ export async function watchHost(deps: BookDeps, watch: Watch): Promise<WatchResu
     wishedMs = performance.now();
     const wish = await watch.readWish();
     if (wish !== wished.wish || nudges !== wished.nudges) wished = { wish, nudges };
+    await arrange();
+  }
+
+  /** The first time always: whoever started the host may have read the row long ago. */
+  async function arrange(): Promise<void> {
+    const { layout, targets } = await watch.readArrangement();
+    const wanted = JSON.stringify([layout, targets.map(({ id }) => id)]);
+    if (wanted !== arranged && (await watch.arrange({ layout, targets }))) arranged = wanted;
   }
 
   /** By what the host does, not by what it was told: a command that was lost, or came too early, is given again. */
@@ -110,14 +123,14 @@ export async function watchHost(deps: BookDeps, watch: Watch): Promise<WatchResu
       try {
         for (let entry = waiting[0]; entry; entry = waiting[0]) {
           if (entry.type === 'ended') {
-            await book.hostEnded();
+            await book.hostEnded(entry.outcome, readStatus(folder));
             return entry.outcome;
           }
           await book.write(entry);
           waiting.shift();
           if (entry.type === 'first-frame') tellOnce('recording', watch.tellRecording);
         }
-        await lookForWish();
+        if (host) await lookForWish();
         if (status && host) steer(status);
         if (status) await book.follow(status, wished);
         if (status?.phase === 'STANDBY') tellOnce('standby', watch.tellStandby);

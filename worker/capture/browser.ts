@@ -23,6 +23,8 @@ export interface BrowserOptions {
   height: number;
   /** Port of the egress proxy on 127.0.0.1. */
   proxyPort: number;
+  /** WebRTC may use UDP past the proxy, to addresses of this machine too. */
+  directMedia: boolean;
   /** Ends the launch; has no effect on a browser that runs. */
   signal: AbortSignal;
 }
@@ -38,7 +40,7 @@ export interface RunningBrowser {
 export async function launchBrowser(options: BrowserOptions): Promise<RunningBrowser> {
   const { default: puppeteer } = await import('puppeteer');
   const home = options.scratch.giveFolder(options.user, 'browser', {
-    'profile/Default/Preferences': JSON.stringify(preferences),
+    'profile/Default/Preferences': JSON.stringify(options.directMedia ? {} : proxiedMedia),
   });
   const chromium = options.chromium.includes('/') ? options.chromium : findProgram(options.chromium);
   const [launcher, ...args] = boundCommand(options.user, chromium, browserFlags(options, `${home}/profile`));
@@ -93,7 +95,7 @@ export async function launchBrowser(options: BrowserOptions): Promise<RunningBro
 }
 
 /** WebRTC by the proxy or not at all: its UDP would go round the egress gate. */
-const preferences = {
+const proxiedMedia = {
   webrtc: {
     ip_handling_policy: 'disable_non_proxied_udp',
     multiple_routes_enabled: false,
@@ -101,7 +103,7 @@ const preferences = {
   },
 };
 
-function browserFlags({ width, height, proxyPort, sandbox }: BrowserOptions, profile: string): string[] {
+function browserFlags({ width, height, proxyPort, sandbox, directMedia }: BrowserOptions, profile: string): string[] {
   return [
     ...['--kiosk', '--window-position=0,0', '--force-device-scale-factor=1', '--hide-scrollbars'],
     // Without a window manager a kiosk window is 1 pixel short, which shows as a seam at the right and the bottom.
@@ -124,7 +126,10 @@ function browserFlags({ width, height, proxyPort, sandbox }: BrowserOptions, pro
     ...[`--proxy-server=http://127.0.0.1:${proxyPort}`, '--proxy-bypass-list=<-loopback>', '--disable-quic'],
     // A page that ends its session by closing itself shall be noticed, though no script opened its window.
     '--blink-settings=allowScriptsToCloseWindows=true',
-    '--webrtc-ip-handling-policy=disable_non_proxied_udp',
+    // The media server may be on this machine, and knows no names of hidden addresses.
+    ...(directMedia
+      ? ['--allow-loopback-in-peer-connection']
+      : ['--webrtc-ip-handling-policy=disable_non_proxied_udp']),
     // Chromium's own requests are not the page's.
     ...['--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-default-apps'],
     ...[
@@ -145,7 +150,7 @@ function browserFlags({ width, height, proxyPort, sandbox }: BrowserOptions, pro
       '--disable-hang-monitor',
       '--disable-ipc-flooding-protection',
     ],
-    '--disable-features=Translate,MediaRouter,OptimizationHints,AcceptCHFrame,DialMediaRouteProvider,InterestFeedContentSuggestions,WebUIOmniboxPopup,WebUIOmniboxAimPopup,WebUIOmniboxFullPopup,SpareRendererForSitePerProcess',
+    `--disable-features=${directMedia ? 'WebRtcHideLocalIpsWithMdns,' : ''}Translate,MediaRouter,OptimizationHints,AcceptCHFrame,DialMediaRouteProvider,InterestFeedContentSuggestions,WebUIOmniboxPopup,WebUIOmniboxAimPopup,WebUIOmniboxFullPopup,SpareRendererForSitePerProcess`,
     // `--test-type` keeps the warning about the missing sandbox off the picture.
     ...(sandbox ? [] : ['--no-sandbox', '--test-type']),
     `--user-data-dir=${profile}`,

@@ -43,9 +43,11 @@ export async function startChild(options: {
   user: BrowserUser | null;
   env: NodeJS.ProcessEnv;
   stdio: StdioOptions;
+  /** Its working folder; that of this process when left out. */
+  cwd?: string;
 }): Promise<Child> {
   const [program, ...args] = boundCommand(options.user, options.command, options.args) as [string, ...string[]];
-  const child = spawn(program, args, { env: options.env, stdio: options.stdio });
+  const child = spawn(program, args, { env: options.env, stdio: options.stdio, cwd: options.cwd });
   const exited = new Promise<ChildExit>((resolve) => {
     child.once('exit', (code, signal) => resolve({ code, signal }));
   });

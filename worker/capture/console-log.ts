@@ -14,8 +14,10 @@ export function openConsoleLog(file: string): ConsoleLog {
   return {
     write(kind, text) {
       if (bytes >= limitBytes) return;
+      // Whoever reads it could do what the page's token allows: our own viewer page has one in its address.
+      const shown = text.replace(/([?&]token=)[^&#\s"']+/g, '$1***');
       // biome-ignore lint/suspicious/noControlCharactersInRegex: a page must not be able to steer the reader's terminal.
-      const printable = text.slice(0, lineLimitChars).replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ');
+      const printable = shown.slice(0, lineLimitChars).replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ');
       let line = `${new Date().toISOString()} ${kind}: ${printable}\n`;
       bytes += Buffer.byteLength(line);
       if (bytes >= limitBytes) line = 'The log is full (1 MB); what came later is not kept.\n';

@@ -1,6 +1,7 @@
 /** One page in one browser, from its first request to its end: what it says, what it has drawn, and how it ended. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CDPSession, HTTPRequest, HTTPResponse, Page } from 'puppeteer';
+import type { Layout } from '../../src/jobs/capture.js';
 import type { RunningBrowser } from './browser.js';
 import type { ConsoleLog } from './console-log.js';
 import { TimeLimitError, within } from './time-limit.js';
@@ -48,6 +49,8 @@ export interface PageSession {
    * answer within 2 s, null while it has no document that could draw.
    */
   countFrames(): Promise<number | null>;
+  /** Has our viewer page arrange participants so; nothing happens in other pages. Rejects with TimeLimitError after 2 s. */
+  setLayout(layout: Layout): Promise<void>;
 }
 
 /** Attaches to the browser's first page. Navigates nowhere. */
@@ -133,6 +136,11 @@ export async function openPageSession(running: RunningBrowser, log: ConsoleLog):
       const count = await evaluate('globalThis.drawnFrames', callLimitMs).catch(() => framesHere);
       if (typeof count === 'number' && count > framesHere) framesHere = count;
       return framesBefore + framesHere;
+    },
+    async setLayout(layout) {
+      // One of a few words of ours, so that it can stand in an expression; in the page's own world, where its functions are.
+      const expression = `globalThis.tapedeck?.setLayout?.(${JSON.stringify(layout)})`;
+      await within(callLimitMs, 'Arranging the page', cdp.send('Runtime.evaluate', { expression }));
     },
   };
 

@@ -1,6 +1,7 @@
 /** How programs that capture are called, the encoder above all: from typed values only, no word of a client becomes an option or a filter. */
 import { strangerEnvironment } from '../../src/config.js';
 import { maximalVideoRate, needsFastEncoding, soundRate } from '../../src/jobs/bitrate.js';
+import { publishedTracks } from '../publishing/tracks.js';
 
 /** What is captured, and with which geometry. */
 export interface CaptureInput {
@@ -27,12 +28,14 @@ export const captureEnvironment = (
   strangerEnvironment({ HOME: home, XDG_RUNTIME_DIR: home, PULSE_SERVER: soundServer, XAUTHORITY: authority });
 
 export interface PartOutput {
-  /** Absolute; must not exist. */
+  /** Name in the encoder's working folder; must not exist. */
   file: string;
   /** File for ffmpeg's `-progress` reports. */
   progressFile: string;
   /** Media time after which the encoder ends by itself. */
   limitMs: number;
+  /** UDP port on 127.0.0.1 that everything is sent to as RTP too, to be seen without delay; null: it is only kept. */
+  rtpPort: number | null;
 }
 
 export const progressIntervalMs = 500;
@@ -53,7 +56,6 @@ export function pagePartArguments(input: CaptureInput, output: PartOutput): stri
       throw new RangeError(`The ${name} is ${pixels} pixels; an even number is needed.`);
     }
   }
-  const preset = needsFastEncoding(input) ? 'ultrafast' : 'veryfast';
   const rate = maximalVideoRate(input);
   // Probing would only delay the first frame: both devices are raw and known.
   const immediate = ['-probesize', '32', '-analyzeduration', '0', '-thread_queue_size'];
@@ -68,10 +70,41 @@ export function pagePartArguments(input: CaptureInput, output: PartOutput): stri
     ...['-video_size', `${width}x${height}`, '-i', input.display],
     ...['-map', '1:v', '-map', '0:a', '-t', (output.limitMs / 1000).toFixed(3)],
     // Constant rate: pictures fill the part from its very beginning, and late ones are counted as duplicates.
-    ...['-fps_mode', 'cfr', '-c:v', 'libx264', '-preset', preset, '-crf', '23'],
-    ...['-maxrate', `${rate}`, '-bufsize', `${rate * 2}`, '-g', `${Math.round(fps * 2)}`, '-pix_fmt', 'yuv420p'],
-    ...['-c:a', 'aac', '-b:a', `${soundRate}`, '-ar', '48000', '-ac', '2', '-af', 'aresample=async=1000'],
-    // A killed encoder loses at most the open cluster.
-    ...['-f', 'matroska', '-cluster_time_limit', '250', '-flush_packets', '1', `file:${output.file}`],
+    ...['-fps_mode', 'cfr', '-c:v', 'libx264', '-pix_fmt', 'yuv420p', '-ar', '48000', '-ac', '2'],
+    ...['-af', 'aresample=async=1000'],
+    ...(output.rtpPort === null ? kept(input, rate, output.file) : sent(input, rate, output.file, output.rtpPort)),
+  ];
+}
+
+// A killed encoder loses at most the open cluster.
+const partOptions = { cluster_time_limit: 250, flush_packets: 1 };
+
+/** Encodes for a file: as good as the machine can. */
+function kept(input: CaptureInput, rate: number, file: string): string[] {
+  const preset = needsFastEncoding(input) ? 'ultrafast' : 'veryfast';
+  return [
+    ...['-preset', preset, '-crf', '23', '-maxrate', `${rate}`, '-bufsize', `${rate * 2}`],
+    ...['-g', `${Math.round(input.fps * 2)}`, '-c:a', 'aac', '-b:a', `${soundRate}`],
+    ...['-f', 'matroska', ...Object.entries(partOptions).flatMap(([name, value]) => [`-${name}`, `${value}`])],
+    `file:${file}`,
+  ];
+}
+
+/** Encodes for people who look at it now: without delay, for every browser, and with a key frame each second for who comes later. */
+function sent(input: CaptureInput, rate: number, file: string, port: number): string[] {
+  const options = Object.entries(partOptions).map(([name, value]) => `${name}=${value}`);
+  const rtp = (stream: 'v' | 'a', { payloadType, ssrc }: { payloadType: number; ssrc: number }, more = '') =>
+    `[select=${stream}:f=rtp:payload_type=${payloadType}:ssrc=${ssrc}${more}:onfail=ignore]rtp://127.0.0.1:${port}?pkt_size=1200`;
+  return [
+    ...['-preset', 'ultrafast', '-tune', 'zerolatency', '-profile:v', 'baseline', '-b:v', `${rate}`],
+    ...['-maxrate', `${rate}`, '-bufsize', `${Math.round(rate / 2)}`, '-g', `${input.fps}`],
+    ...['-c:a', 'libopus', '-b:a', '96k', '-frame_duration', '20', '-application', 'lowdelay'],
+    // Matroska wants them once, in front; the packets that are sent get them back.
+    ...['-flags', '+global_header', '-f', 'tee'],
+    [
+      `[f=matroska:${options.join(':')}]${file}`,
+      rtp('v', publishedTracks.picture, ':bsfs/v=dump_extra'),
+      rtp('a', publishedTracks.sound),
+    ].join('|'),
   ];
 }

@@ -49,6 +49,8 @@ export interface EncoderOptions {
   limitMs: number;
   /** A folder the sound client may use as its home. */
   home: string;
+  /** UDP port on 127.0.0.1 that it is sent to as RTP too; null: nowhere. */
+  rtpPort: number | null;
 }
 
 /** Starts recording a part. Throws when the program cannot be started. */
@@ -61,7 +63,10 @@ export async function startEncoder(options: EncoderOptions): Promise<Encoder> {
   const log = openSync(logFile, 'a');
   const child = await startChild({
     command: options.ffmpeg,
-    args: pagePartArguments(input, { file, progressFile, limitMs: options.limitMs }),
+    args: pagePartArguments(input, {
+      ...{ file: partFile(part), progressFile, limitMs: options.limitMs, rtpPort: options.rtpPort },
+    }),
+    cwd: folder,
     user: null,
     env: captureEnvironment(input, options.home),
     stdio: ['ignore', log, log],

@@ -1,17 +1,21 @@
-/** Makes the files of a job from the parts its recorders left, and puts them into storage. */
+/** Makes the files of a job from the parts and tracks its recorders left, and puts them into storage. */
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { copyFile, open, rm, stat } from 'node:fs/promises';
 import { join, relative, resolve, sep } from 'node:path';
+import type { PlaybackProfile } from '../../src/rooms/profiles.js';
 import type { DeliveredFile } from '../../src/services/deliverables.js';
 import type { Storage } from '../../src/storage/storage.js';
 import { probe } from '../ffmpeg/probe.js';
 import type { MediaTools } from '../ffmpeg/run.js';
-import { type Deliverable, type JoinedPart, joinParts } from '../parts/join.js';
+import { type Deliverable, type JoinedPart, type JoinResult, joinParts } from '../parts/join.js';
 import { makeWorkFolder } from '../work-folder.js';
+import { writeIndividual } from './individual.js';
 import { recordingName, safeName } from './names.js';
-import { type FinalizedJob, type FinalizedPart, keepOutcome, readOutcome } from './outcome.js';
-import { findRecorded, type RecordedPart } from './recorded.js';
+import { keepOne } from './one-kind.js';
+import { type FinalizedJob, type FinalizedPart, type FinalizedTrack, keepOutcome, readOutcome } from './outcome.js';
+import { makePlayable } from './playable.js';
+import { findRecorded, type Recorded, type RecordedPart } from './recorded.js';
 import { noteKeys } from './stored-keys.js';
 import { takeThumbnail } from './thumbnail.js';
 
@@ -25,6 +29,13 @@ export interface FinalizeOptions {
   leastMs?: number;
   /** The user's name for it; becomes part of the file names. */
   name: string;
+  /** A tar is made although nobody was there to be recorded to a file of their own. */
+  individual?: boolean;
+  /** False: the files have no sound, or no picture, though both were captured. */
+  hasAudio?: boolean;
+  hasVideo?: boolean;
+  /** Renditions for players are made too, of the recording's longest file. */
+  profiles?: readonly PlaybackProfile[];
   storage: Pick<Storage, 'put'>;
   tools: MediaTools;
   signal?: AbortSignal;
@@ -69,15 +80,18 @@ export class LessFoundError extends Error {
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 
-// Joining reads everything twice or more; hashing once.
+// Joining reads everything twice or more; hashing once. Tracks are read about as often again.
 const joiningShare = 0.8;
+const composedShare = 0.5;
+// Encoding takes most of the time by far.
+const beforeRenditionsShare = 0.1;
 const seamToleranceMs = 50;
 /** Nobody guesses 96 bits. */
 const keyBytes = 12;
 
 /**
- * Joins, probes, hashes and stores: mp4 files with a thumbnail, and what explains a failed page. Nothing recorded gives
- * `recordedMs` 0. Parts are never deleted here. May be run again at any time, also after a crash at any point or after
+ * Joins, probes, hashes and stores: mp4 files with a thumbnail, a tar with participants' own files where these were recorded,
+ * and what explains a failed page. Nothing recorded gives `recordedMs` 0. Parts are never deleted here. May be run again at any time, also after a crash at any point or after
  * `removeParts`: what was made of the same parts is answered again, and nothing is ever stored twice under one key. Two
  * machines may do it at once: neither touches what the other has stored.
  * Throws ToolError, LengthMismatchError, PartsGoneError (for another version than was made before), LessFoundError, what the
@@ -87,20 +101,22 @@ export async function finalizeJob(options: FinalizeOptions): Promise<FinalizedJo
   const { jobFolder, version = 1 } = options;
   const recorded = await findRecorded(jobFolder);
   const earlier = await readOutcome(jobFolder);
-  const present = new Set(recorded.parts.map(({ file }) => relative(jobFolder, file)));
+  const present = new Set([...recorded.parts, ...recorded.tracks].map(({ file }) => relative(jobFolder, file)));
   // Removal has begun: what is left of the parts would give less than what was stored.
   if (earlier?.removable.some((part) => !present.has(part))) {
     if (earlier.version !== version) throw new PartsGoneError();
     return earlier.outcome;
   }
-  if (earlier?.version === version && isMadeOf(earlier.outcome, recorded.parts)) return earlier.outcome;
+  if (earlier?.version === version && isMadeOf(earlier.outcome, recorded)) return earlier.outcome;
   const work = await makeWorkFolder(jobFolder, 'finalizing');
   try {
-    const result = await makeFiles(options, recorded.parts, work);
+    const result = await makeFiles(options, recorded, work);
     const made = [...result.files, ...(await copyDiagnostics(options, recorded, work))];
     const outcome: FinalizedJob = {
       recordedMs: result.recordedMs,
       parts: result.parts,
+      ...(result.tracks.length > 0 ? { tracks: result.tracks } : {}),
+      ...(result.pieces ? { pieces: result.pieces } : {}),
       files: made.map(({ file }) => file),
     };
     await noteKeys(jobFolder, { version, keys: outcome.files.map(({ storageKey }) => storageKey) });
@@ -129,12 +145,13 @@ export async function removeParts(jobFolder: string): Promise<void> {
 }
 
 /** Whether it would become the same again. What could not be read then is worth another try. */
-function isMadeOf({ parts }: FinalizedJob, recorded: RecordedPart[]): boolean {
-  const isSame = (part: FinalizedPart, { incarnation, number, bytes }: RecordedPart) =>
-    part.incarnation === incarnation && part.number === number && part.bytes === bytes && !part.unreadable;
-  return (
-    parts.length === recorded.length && parts.every((part, index) => isSame(part, recorded[index] as RecordedPart))
-  );
+function isMadeOf({ parts, tracks = [] }: FinalizedJob, recorded: Recorded): boolean {
+  type Found = Pick<RecordedPart, 'incarnation' | 'number' | 'bytes'>;
+  const isSame = (made: FinalizedTrack, found: Found | undefined) =>
+    made.incarnation === found?.incarnation && made.number === found.number && made.bytes === found.bytes;
+  const areSame = (made: readonly FinalizedTrack[], found: readonly Found[]) =>
+    made.length === found.length && made.every((each, index) => !each.unreadable && isSame(each, found[index]));
+  return areSame(parts, recorded.parts) && areSame(tracks, recorded.tracks);
 }
 
 interface Made {
@@ -142,20 +159,24 @@ interface Made {
   file: DeliveredFile;
 }
 
-async function makeFiles(options: FinalizeOptions, recorded: RecordedPart[], work: string) {
-  const { tools, signal, onProgress } = options;
+async function makeFiles(options: FinalizeOptions, recorded: Recorded, work: string) {
+  const { tools, signal } = options;
+  const isIndividual = options.individual === true || recorded.tracks.length > 0;
+  const { profiles = [] } = options;
+  const share = isIndividual ? composedShare : profiles.length > 0 ? beforeRenditionsShare : 1;
+  const onProgress = (fraction: number) => options.onProgress?.(fraction * share);
   const joined = await joinParts({
-    parts: recorded,
+    parts: recorded.parts,
     output: (index) => join(work, `joined-${index}.mp4`),
     workFolder: work,
     tools,
     signal,
-    onProgress: (fraction) => onProgress?.(fraction * joiningShare),
+    onProgress: (fraction) => onProgress(fraction * joiningShare),
   });
   const { leastMs = 0 } = options;
   if (joined.recordedMs < leastMs) throw new LessFoundError(joined.recordedMs, leastMs);
-  const parts = joined.parts.map((part, index) => describePart(recorded[index] as RecordedPart, part));
-  const removable = recorded.filter((_, index) => joined.parts[index]?.leftOut !== 'unreadable');
+  const parts = joined.parts.map((part, index) => describePart(recorded.parts[index] as RecordedPart, part));
+  const usedParts = recorded.parts.filter((_, index) => joined.parts[index]?.leftOut !== 'unreadable');
   const files: Made[] = [];
   for (const [index, deliverable] of joined.deliverables.entries()) {
     const start = parts[deliverable.parts[0] as number] as FinalizedPart;
@@ -163,14 +184,52 @@ async function makeFiles(options: FinalizeOptions, recorded: RecordedPart[], wor
     // Two deliverables may begin within the same second.
     const base = index === 0 ? name : `${name}-${index + 1}`;
     files.push(...(await finishDeliverable(options, deliverable, base, work)));
-    onProgress?.(joiningShare + ((1 - joiningShare) * (index + 1)) / joined.deliverables.length);
+    onProgress(joiningShare + ((1 - joiningShare) * (index + 1)) / joined.deliverables.length);
   }
+  const longest = [...joined.deliverables].sort((a, b) => b.durationMs - a.durationMs)[0];
+  const playable =
+    longest && profiles.length > 0
+      ? await makePlayable({
+          ...{ file: longest.file, profiles, workFolder: work, tools, ...(signal ? { signal } : {}) },
+          onProgress: (fraction) => options.onProgress?.(share + (1 - share) * fraction),
+        })
+      : null;
+  for (const { path, about } of playable?.files ?? []) files.push(await describe(options, path, about));
+  const tar = isIndividual ? await makeTar(options, recorded, joined, parts, work) : null;
+  if (tar) files.push(tar.made);
+  const tracks = tar?.tracks ?? [];
+  const usedTracks = recorded.tracks.filter((_, index) => !tracks[index]?.unreadable);
   return {
     files,
     parts,
+    tracks,
+    pieces: playable?.pieces,
     recordedMs: joined.recordedMs,
-    removable: removable.map(({ file }) => relative(options.jobFolder, file)),
+    removable: [...usedParts, ...usedTracks].map(({ file }) => relative(options.jobFolder, file)),
   };
+}
+
+/** Before anything is stored, which may move the files it is made of. Null when there is nothing to put into it. */
+async function makeTar(
+  options: FinalizeOptions,
+  recorded: Recorded,
+  joined: JoinResult,
+  parts: FinalizedPart[],
+  work: string,
+): Promise<{ made: Made; tracks: FinalizedTrack[] } | null> {
+  const composed = joined.deliverables;
+  if (composed.length === 0 && recorded.tracks.length === 0) return null;
+  const { jobId, tools, signal } = options;
+  const start = parts[composed[0]?.parts[0] ?? -1]?.startedAt ?? new Date(recorded.tracks[0]?.zeroAt ?? Date.now());
+  const output = join(work, 'recording.tar');
+  const { tracks, durationMs } = await writeIndividual({
+    ...{ jobId, recorded, composed, parts, output, workFolder: work, tools, signal },
+    keptMs: joined.parts.map((part) => part.keptMs),
+    onProgress: (fraction) => options.onProgress?.(composedShare + (1 - composedShare) * fraction),
+  });
+  const name = `${recordingName(options.name, start)}.tar`;
+  const about = { kind: 'TAR', name, mediaType: 'application/x-tar', durationMs: Math.round(durationMs) } as const;
+  return { made: await describe(options, output, about), tracks };
 }
 
 function describePart(part: RecordedPart, joined: JoinedPart): FinalizedPart {
@@ -201,6 +260,13 @@ async function finishDeliverable(
   if (Math.abs(lengthMs - joined.durationMs) > frameMs + seamToleranceMs * joined.parts.length) {
     throw new LengthMismatchError(`${base}.mp4`, lengthMs, joined.durationMs);
   }
+  const { hasAudio = true, hasVideo = true } = options;
+  if (!hasAudio || !hasVideo) joined.file = await keepOne(joined.file, hasVideo ? 'video' : 'audio', { tools, signal });
+  if (!hasVideo) {
+    const about = { kind: 'VIDEO', name: `${base}.m4a`, mediaType: 'audio/mp4' } as const;
+    const durationMs = Math.round(facts.durationMs);
+    return [await describe(options, joined.file, { ...about, durationMs, audioCodec: facts.audio?.codec })];
+  }
   const thumbnail = join(work, `${base}.jpg`);
   // About a tenth in: the first picture is often a page that is still empty.
   await takeThumbnail(joined.file, lengthMs / 10, thumbnail, { ...tools, signal });
@@ -214,7 +280,7 @@ async function finishDeliverable(
       width: facts.video?.width,
       height: facts.video?.height,
       videoCodec: facts.video?.codec,
-      audioCodec: facts.audio?.codec,
+      audioCodec: hasAudio ? facts.audio?.codec : undefined,
     }),
     await describe(options, thumbnail, {
       kind: 'THUMBNAIL',

@@ -1,7 +1,7 @@
 /** What finalizing a job made, and its copy on disk, which outlives the parts. */
 import { open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { DeliveredFile, MeasuredPart } from '../../src/services/deliverables.js';
+import type { DeliveredFile, MeasuredPart, PlayerPieces } from '../../src/services/deliverables.js';
 import { syncFolder } from '../parts/manifest.js';
 
 /** `startedAt`: wall clock of the first picture. `endCause`: HOST_DIED when the host could not say. */
@@ -10,13 +10,25 @@ export interface FinalizedPart extends MeasuredPart {
   problem?: string;
 }
 
+export interface FinalizedTrack {
+  incarnation: number;
+  number: number;
+  bytes: number;
+  /** There is media in it, but nobody could read it. */
+  unreadable?: boolean;
+}
+
 export interface FinalizedJob {
   /** Media in the result, all parts together. Zero: nothing was recorded. */
   recordedMs: number;
   /** In order of recording. */
   parts: FinalizedPart[];
+  /** In the same order; left out where none were recorded. */
+  tracks?: FinalizedTrack[];
   /** The first VIDEO is the first part's; there are more when the picture's size or the codecs changed on the way. */
   files: DeliveredFile[];
+  /** Left out where nothing was made for players. */
+  pieces?: PlayerPieces;
 }
 
 /** The outcome, and which part files it needs no longer. */

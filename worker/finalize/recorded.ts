@@ -1,7 +1,15 @@
-/** Finds what a job's recorder hosts left on disk: parts, what the manifest says of them, and what explains a failed page. */
+/** Finds what a job's recorder hosts left on disk: parts, track files, what manifests say of them, and what explains a failed page. */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hostFiles, type PartEnd, partFilePattern } from '../../src/jobs/capture.js';
+import {
+  hostFiles,
+  type ManifestEntry,
+  type PartEnd,
+  partFilePattern,
+  type TrackEnd,
+  type TrackOrigin,
+  trackFilePattern,
+} from '../../src/jobs/capture.js';
 import { readManifest } from '../parts/manifest.js';
 import { fetchedMark } from '../shipping/keys.js';
 
@@ -22,10 +30,31 @@ export interface RecordedPart {
   fetched: boolean;
 }
 
+export interface RecordedTrack {
+  incarnation: number;
+  number: number;
+  file: string;
+  bytes: number;
+  /** Null when the manifest does not say. */
+  origin: TrackOrigin | null;
+  /** Wall clock (epoch ms) of media time zero; null when the manifest does not say. */
+  zeroAt: number | null;
+  /** Wall clock (epoch ms) of the last written byte. */
+  lastWrittenAt: number;
+  /** Null: the host died before it could say, or what it recorded to the end did not all arrive here. */
+  endCause: TrackEnd | null;
+  /** It was brought back from the storage: its machine is lost. */
+  fetched: boolean;
+}
+
 /** A job's folder as it was found. */
 export interface Recorded {
   /** In order of recording: by incarnation, then by number. */
   parts: RecordedPart[];
+  /** In the same order. */
+  tracks: RecordedTrack[];
+  /** What could not be recorded to a file of its own. */
+  refused: { at: number; origin: TrackOrigin; reason: string }[];
   /** Of the latest incarnation that kept one. */
   screenshot: string | null;
   consoleLog: string | null;
@@ -36,14 +65,14 @@ export interface Recorded {
  * manifest whose last line was torn by a crash is read up to there. A folder that does not exist holds nothing.
  */
 export async function findRecorded(jobFolder: string): Promise<Recorded> {
-  const found: Recorded = { parts: [], screenshot: null, consoleLog: null };
+  const found: Recorded = { parts: [], tracks: [], refused: [], screenshot: null, consoleLog: null };
   for (const { name, number: incarnation } of await numbered(jobFolder, /^i(\d+)$/)) {
     const folder = join(jobFolder, name);
     const { entries } = readManifest(folder);
     for (const { name: file, number } of await numbered(folder, partFilePattern)) {
       const path = join(folder, file);
       const { size, mtimeMs } = await stat(path);
-      const about = entries.filter((entry) => entry.type !== 'ended' && entry.part === number);
+      const about = entries.filter((entry) => 'part' in entry && entry.part === number);
       const zero =
         about.find((entry) => entry.type === 'first-frame') ?? about.find((entry) => entry.type === 'part-started');
       const end = about.find((entry) => entry.type === 'part-ended');
@@ -61,10 +90,31 @@ export async function findRecorded(jobFolder: string): Promise<Recorded> {
         fetched,
       });
     }
+    found.tracks.push(...(await findTracks(folder, incarnation, entries)));
+    for (const entry of entries) if (entry.type === 'track-refused') found.refused.push(entry);
     found.screenshot = (await ifWritten(join(folder, hostFiles.screenshot))) ?? found.screenshot;
     found.consoleLog = (await ifWritten(join(folder, hostFiles.console))) ?? found.consoleLog;
   }
   return found;
+}
+
+async function findTracks(folder: string, incarnation: number, entries: ManifestEntry[]): Promise<RecordedTrack[]> {
+  const tracks: RecordedTrack[] = [];
+  for (const { name, number } of await numbered(folder, trackFilePattern)) {
+    const path = join(folder, name);
+    const { size, mtimeMs } = await stat(path);
+    const about = entries.filter((entry) => 'track' in entry && entry.track === number);
+    const end = about.find((entry) => entry.type === 'track-ended');
+    const fetched = (await ifThere(join(folder, fetchedMark(name)))) !== null;
+    tracks.push({
+      ...{ incarnation, number, file: path, bytes: size, fetched },
+      origin: about.find((entry) => entry.type === 'track-started')?.origin ?? null,
+      zeroAt: about.find((entry) => entry.type === 'track-first-media')?.at ?? null,
+      lastWrittenAt: Math.round(mtimeMs),
+      endCause: end && !(fetched && size < end.bytes) ? end.cause : null,
+    });
+  }
+  return tracks;
 }
 
 async function numbered(folder: string, pattern: RegExp): Promise<{ name: string; number: number }[]> {

@@ -6,7 +6,8 @@ import { syncFolder } from '../parts/manifest.js';
 /** Writes the value; with `durable` it survives a power cut once this returns. */
 export function writeJson(file: string, value: unknown, { durable }: { durable: boolean }): void {
   const aside = `${file}.${process.pid}.new`;
-  const descriptor = openSync(aside, 'w');
+  // For its own user alone: stream keys and tokens may be in it.
+  const descriptor = openSync(aside, 'w', 0o600);
   try {
     // Writes all of it or throws: on a disk that is nearly full a single write may do only a part.
     writeFileSync(descriptor, JSON.stringify(value));

@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import { type HostCommand, type HostReply, hostCommands } from '../../src/jobs/capture.js';
 
 const idleLimitMs = 10_000;
+const accepted: readonly HostCommand['command'][] = [...hostCommands, 'arrange'];
 
 export interface CommandSocket {
   close(): void;
@@ -30,8 +31,8 @@ export async function listenForCommands(
   function obey(line: string): HostReply {
     try {
       const command = JSON.parse(line) as HostCommand;
-      if (!hostCommands.includes(command?.command))
-        throw new Error(`Unknown command. Expected one of: ${hostCommands.join(', ')}.`);
+      if (!accepted.includes(command?.command))
+        throw new Error(`Unknown command. Expected one of: ${accepted.join(', ')}.`);
       onCommand(command);
       return { ok: true };
     } catch (error) {

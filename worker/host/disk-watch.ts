@@ -1,6 +1,6 @@
 /** Watches the space that is left for the parts, so that recording ends in good order before there is none. */
 import { failure, type JobFailure } from '../../src/jobs/reasons.js';
-import { freeIn, joiningBytes } from '../parts/room.js';
+import { freeIn, joiningBytes, type Recorded } from '../parts/room.js';
 import type { WarningBoard } from './warning-board.js';
 
 const lookMs = 1_000;
@@ -22,7 +22,7 @@ export function watchDisk(options: {
   folder: string;
   reserveBytes: number;
   /** What has been recorded of the job so far, by earlier hosts too. */
-  recorded: () => { bytes: number; parts: number };
+  recorded: () => Recorded;
   warnings: WarningBoard;
 }): DiskWatch {
   const { folder, warnings } = options;

@@ -21,10 +21,10 @@ export function incarnationsIn(jobFolder: string): number[] {
 export const incarnationFolder = (jobFolder: string, incarnation: number): string => join(jobFolder, `i${incarnation}`);
 
 /** Gives the host of a folder a command; false when there is none. Throws when it does not take it. */
-export async function commandHost(folder: string, command: HostCommand['command']): Promise<boolean> {
+export async function commandHost(folder: string, command: HostCommand): Promise<boolean> {
   const host = findHost(folder);
   if (!host) return false;
-  await sendCommand(host, { command });
+  await sendCommand(host, command);
   return true;
 }
 
@@ -32,7 +32,7 @@ export async function commandHost(folder: string, command: HostCommand['command'
 export async function endHost(folder: string): Promise<void> {
   const host = findHost(folder);
   if (host) {
-    await commandHost(folder, 'stop').catch(() => {});
+    await commandHost(folder, { command: 'stop' }).catch(() => {});
     for (const until = Date.now() + endLimitMs; findHost(folder) && Date.now() < until; ) await sleep(pollMs);
     await killHost(host);
   }

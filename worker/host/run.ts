@@ -1,19 +1,30 @@
 /** One recorder host, from its spec to its end: sets up everything around the recording and takes everything down again. */
 import { join } from 'node:path';
-import { loadConfig } from '../../src/config.js';
-import { type HostOutcome, type HostPhase, type HostSpec, type HostStatus, hostFiles } from '../../src/jobs/capture.js';
+import { loadConfig, requireMediaServer } from '../../src/config.js';
+import {
+  type Arrangement,
+  type HostOutcome,
+  type HostPhase,
+  type HostSpec,
+  type HostStatus,
+  hostFiles,
+} from '../../src/jobs/capture.js';
 import { startEgressProxy } from '../../src/net/egress.js';
 import { identify, type ProcessIdentity } from '../../src/process-identity.js';
 import { openPartStore } from '../../src/storage/open.js';
 import { findBrowserUser } from '../capture/browser-user.js';
 import { asFailure } from '../capture/capture-error.js';
 import { createScratch } from '../capture/scratch.js';
+import { createOutlets } from '../outlets/outlets.js';
 import { openManifest } from '../parts/manifest.js';
+import { type Publication, startPublication } from '../publishing/publication.js';
 import { createPageRecorder } from '../recorders/page.js';
 import { startShipper } from '../shipping/shipper.js';
+import { startTracks } from '../tracks/start.js';
 import { readJson, writeJson } from './atomic-file.js';
 import { listenForCommands } from './command-socket.js';
 import type { EndRequest } from './end-request.js';
+import { createLayoutKeeper } from './layout.js';
 import { watchLease } from './lease-watch.js';
 import { supervise } from './supervise.js';
 import { createTotals } from './totals.js';
@@ -32,11 +43,22 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
       throw new Error(`${join(folder, hostFiles.spec)} is missing. The worker writes it before it starts a host.`);
     const wish = createWish(spec.hold === null ? 'record' : 'pause');
     const warnings = createWarningBoard(note);
-    const commands = await listenForCommands(scratch.socket, ({ command }) => {
-      note(`command: ${command}`);
-      if (command === 'stop') end.ask({ kind: 'stopped' });
-      else if (command === 'suspend') end.ask({ kind: 'suspended' });
-      else wish.set(command);
+    const { jobId, incarnation, egress } = spec;
+    const store = openPartStore(loadConfig());
+    const live = spec.live ? { jobId, incarnation, store } : null;
+    const outlets = createOutlets({ folder, ffmpeg: spec.tools.ffmpeg, egress, live, note });
+    const layout = createLayoutKeeper(spec.arrangement.layout, note);
+    const arrange = (wanted: Arrangement) => {
+      outlets.arrange(wanted.targets);
+      layout.want(wanted.layout);
+    };
+    arrange(spec.arrangement);
+    const commands = await listenForCommands(scratch.socket, (given) => {
+      note(`command: ${given.command}`);
+      if (given.command === 'stop') end.ask({ kind: 'stopped' });
+      else if (given.command === 'suspend') end.ask({ kind: 'suspended' });
+      else if (given.command === 'arrange') arrange(given.arrangement);
+      else wish.set(given.command);
     });
     // Before it counts as started: on a disk without room for it nothing can be recorded.
     const manifest = openManifest(folder);
@@ -48,8 +70,7 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
 
     const totals = createTotals();
     const refused: string[] = [];
-    const store = openPartStore(loadConfig());
-    const shipper = store && startShipper({ store, folder, jobId: spec.jobId, incarnation: spec.incarnation, note });
+    const shipper = store && startShipper({ store, folder, jobId, incarnation, note });
     let phase: HostPhase = 'STARTING';
     const tell = () => {
       const status: HostStatus = {
@@ -58,6 +79,7 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
         stats: totals.stats(),
         refused,
         warnings: [...warnings.all(), ...(shipper?.warnings() ?? [])],
+        targets: outlets.statuses(),
       };
       try {
         writeJson(join(folder, hostFiles.status), status, { durable: false });
@@ -84,11 +106,12 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
     await shipper?.close();
     return outcome;
 
+    async function publish(): Promise<Publication | null> {
+      const { publication } = spec as HostSpec;
+      return publication && startPublication({ publication, address: requireMediaServer(loadConfig()), note });
+    }
+
     async function record(): Promise<HostOutcome> {
-      const setPhase = (next: HostPhase) => {
-        phase = next;
-        tell();
-      };
       const proxy = await startEgressProxy({
         policy: (spec as HostSpec).egress,
         onRefused: (text) => {
@@ -96,32 +119,50 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
           refused.splice(0, refused.length - refusedKept);
         },
       });
+      const tracks = startTracks({ spec: spec as HostSpec, folder, wish, manifest, warnings, note });
+      const setPhase = (next: HostPhase) => {
+        phase = next;
+        tell();
+        if (next === 'RECORDING') tracks?.begin();
+        if (next === 'STOPPING') void tracks?.close();
+      };
       try {
         const user = await findBrowserUser((spec as HostSpec).tools.browserUser);
         const recorder = createPageRecorder({
           ...{ source: (spec as HostSpec).source, tools: (spec as HostSpec).tools, user, scratch, folder },
-          ...{ proxyPort: proxy.port, lastRefusal: () => refused.at(-1) ?? null },
+          ...{ proxyPort: proxy.port, directMedia: (spec as HostSpec).directMedia, layout: layout.wanted },
+          ...{ lastRefusal: () => refused.at(-1) ?? null, prepare: tracks?.prepare ?? null },
         });
+        let publication: Publication | null = null;
         try {
           const { encoderHome } = scratch;
+          publication = await publish();
           return await supervise({
             spec: spec as HostSpec,
             folder,
             encoderHome,
+            rtpPort: publication?.port ?? null,
             recorder,
             end,
             wish,
             manifest,
             totals,
             warnings,
+            outlets,
+            layout,
             setPhase,
             note,
           });
         } finally {
           setPhase('STOPPING');
-          await recorder.close();
+          const outletsClosed = outlets.close();
+          // While the browser lives: it hands out what its elements played last.
+          await tracks?.close();
+          await Promise.all([recorder.close(), outletsClosed, publication?.close()]);
+          tell();
         }
       } finally {
+        await tracks?.close();
         await proxy.close();
       }
     }

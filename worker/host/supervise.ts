@@ -1,15 +1,19 @@
 /** Keeps a recording going, part after part, until it is asked to end, has reached its length, or cannot go on. */
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { HostOutcome, HostPhase, HostSpec } from '../../src/jobs/capture.js';
 import { failure, type JobFailure } from '../../src/jobs/reasons.js';
 import { warningCodes } from '../../src/jobs/warnings.js';
 import { asFailure } from '../capture/capture-error.js';
+import type { Outlets } from '../outlets/outlets.js';
 import type { ManifestWriter } from '../parts/manifest.js';
 import type { PageCapture, PageRecorder } from '../recorders/page.js';
+import { trackBytesIn } from '../tracks/ledger.js';
 import { diskFull, watchDisk } from './disk-watch.js';
 import type { EndRequest } from './end-request.js';
 import { type Ending, isSourceFault } from './ending.js';
 import { holdCapture } from './hold.js';
+import type { LayoutKeeper } from './layout.js';
 import { type PageWatch, watchPage } from './page-watch.js';
 import { createPhaseKeeper } from './phase.js';
 import { createQualityWatch } from './quality-watch.js';
@@ -35,12 +39,18 @@ export interface Supervision {
   spec: HostSpec;
   folder: string;
   encoderHome: string;
+  /** UDP port on 127.0.0.1 that the encoder sends to; null: it only writes. */
+  rtpPort: number | null;
   recorder: PageRecorder;
   end: EndRequest;
   wish: Wish;
   manifest: ManifestWriter;
   totals: Totals;
   warnings: WarningBoard;
+  /** Told of each part. */
+  outlets: Pick<Outlets, 'partBegan' | 'partEnded'>;
+  /** Told of the page that is captured. */
+  layout: Pick<LayoutKeeper, 'opened'>;
   setPhase: (phase: HostPhase) => void;
   /** One line for the host's log. */
   note: (text: string) => void;
@@ -48,7 +58,7 @@ export interface Supervision {
 
 /** Records until the end. Leaves the recorder open. Throws only what nobody foresaw. */
 export async function supervise(supervision: Supervision): Promise<HostOutcome> {
-  const { spec, folder, encoderHome, recorder, end, wish, manifest, totals, warnings, note } = supervision;
+  const { spec, folder, encoderHome, recorder, end, wish, manifest, totals, warnings, outlets, note } = supervision;
   const mayRestart = createBudget(restartLimit, restartWindowMs);
   const mayReplace = createBudget(replaceLimit, replaceWindowMs);
   const limit = createTimeLimit(spec, wish);
@@ -63,6 +73,7 @@ export async function supervise(supervision: Supervision): Promise<HostOutcome> 
     recorded: () => ({
       bytes: spec.recordedBefore.bytes + totals.stats().bytes,
       parts: spec.recordedBefore.parts + parts,
+      trackBytes: spec.source.individual ? trackBytesIn(dirname(folder)) : 0,
     }),
   });
   let openingMs = usualOpeningMs;
@@ -103,6 +114,7 @@ export async function supervise(supervision: Supervision): Promise<HostOutcome> 
     } finally {
       opening = null;
     }
+    supervision.layout.opened(capture);
     phase.opened();
     pageWatch = watchPage({ capture, warnings, mayReplace, onDrawn: (frames) => totals.addPageFrames(frames) });
     return null;
@@ -112,6 +124,7 @@ export async function supervise(supervision: Supervision): Promise<HostOutcome> 
   function startOpening(): void {
     if (opening) return;
     pageWatch?.close();
+    supervision.layout.opened(null);
     capture = null;
     opening = recorder.open(signal);
     opening.catch(() => {});
@@ -135,9 +148,10 @@ export async function supervise(supervision: Supervision): Promise<HostOutcome> 
     if (limitMs <= 0) return { kind: 'max-duration' };
     parts += 1;
     const part = parts;
+    outlets.partBegan(part);
     const result = await recordPart({
       ...{ capture: opened, part, limitMs, folder, ffmpeg: spec.tools.ffmpeg, home: encoderHome },
-      ...{ end, wish, disk, manifest, totals },
+      ...{ end, wish, disk, manifest, totals, rtpPort: supervision.rtpPort },
       onFirstFrame: (at) => {
         note(`part ${part} records since ${new Date(at).toISOString()}`);
         limit.began(at);
@@ -146,7 +160,7 @@ export async function supervise(supervision: Supervision): Promise<HostOutcome> 
       },
       onStopping: () => supervision.setPhase('STOPPING'),
       onSourceLost: startOpening,
-    });
+    }).finally(() => outlets.partEnded(part));
     quality.rest();
     note(`part ${part} ended: ${result.cause} ${result.detail}`);
     if (result.outcome) return result.outcome;

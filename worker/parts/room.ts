@@ -7,5 +7,18 @@ export function freeIn(folder: string): number {
   return bavail * bsize;
 }
 
-/** What making a job's files takes besides its parts: a copy of all of them, and when they are joined one of each before. */
-export const joiningBytes = ({ bytes, parts }: { bytes: number; parts: number }): number => bytes * (parts > 1 ? 2 : 1);
+export interface Recorded {
+  /** Of all parts together. */
+  bytes: number;
+  parts: number;
+  /** Of all track files together. */
+  trackBytes: number;
+}
+
+/**
+ * What making a job's files takes besides what was recorded: a copy of all parts, and when they are joined one of each before. With
+ * tracks, one of everything for the tar, and of a single track, which may be all there is.
+ */
+export function joiningBytes({ bytes, parts, trackBytes }: Recorded): number {
+  return bytes * (parts > 1 ? 2 : 1) + (trackBytes > 0 ? bytes + 2 * trackBytes : 0);
+}

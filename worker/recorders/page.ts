@@ -3,8 +3,9 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import type { Page } from 'puppeteer';
 import { strangerEnvironment } from '../../src/config.js';
-import { type HostSpec, hostFiles, type PageSource, type PartEnd } from '../../src/jobs/capture.js';
+import { type HostSpec, hostFiles, type Layout, type OpenSource, type PartEnd } from '../../src/jobs/capture.js';
 import { launchBrowser, type RunningBrowser } from '../capture/browser.js';
 import { type BrowserUser, sandboxWorks } from '../capture/browser-user.js';
 import { asFailure, CaptureError } from '../capture/capture-error.js';
@@ -43,12 +44,14 @@ export interface PageCapture {
   settled(): Promise<void>;
   /** Asks display and sound server whether they answer; takes milliseconds when they do, 1 s when not, 4 s when busy. */
   findHang(): Promise<Exclude<Hang, 'BROWSER_HUNG'> | null>;
+  /** Has our viewer page arrange participants so. Does nothing in other pages. Throws when the page does not answer. */
+  setLayout(layout: Layout): Promise<void>;
   /** Ends what hangs, at once. Unless the capture has ended already, it ends with this cause. */
   condemn(cause: Hang, detail: string): void;
 }
 
 export interface PageRecorderOptions {
-  source: PageSource;
+  source: OpenSource;
   tools: Pick<HostSpec['tools'], 'chromium' | 'ffmpeg'>;
   user: BrowserUser | null;
   scratch: Scratch;
@@ -56,8 +59,13 @@ export interface PageRecorderOptions {
   folder: string;
   /** Port of the egress proxy on 127.0.0.1. */
   proxyPort: number;
+  directMedia: boolean;
+  /** How participants are to be arranged, where the page is one that can. */
+  layout: () => Layout | null;
   /** What the egress gate refused last. */
   lastRefusal: () => string | null;
+  /** Called with each page before it goes anywhere. */
+  prepare: ((page: Page) => Promise<void>) | null;
 }
 
 export interface PageRecorder {
@@ -92,7 +100,7 @@ export function createPageRecorder(options: PageRecorderOptions): PageRecorder {
     const { width, height, fps } = source;
     running = await launchBrowser({
       ...{ chromium: options.tools.chromium, user, sandbox: await sandbox, scratch, display, sound },
-      ...{ width, height, proxyPort: options.proxyPort, signal },
+      ...{ width, height, proxyPort: options.proxyPort, directMedia: options.directMedia, signal },
     }).catch((error: unknown) => {
       signal.throwIfAborted();
       throw new CaptureError(
@@ -101,6 +109,7 @@ export function createPageRecorder(options: PageRecorderOptions): PageRecorder {
       );
     });
     const session = await openPageSession(running, log);
+    await options.prepare?.(session.page);
     const condemned = withResolver<CaptureEnd>();
     const ended = Promise.race([condemned.promise, endOf(session, running, current)]);
     const browser = running;
@@ -113,6 +122,9 @@ export function createPageRecorder(options: PageRecorderOptions): PageRecorder {
       // A page that ends its session while it loads is ready, and over: the caller sees both.
       if (error !== sessionEndedEarly) throw error;
     });
+    const layout = options.layout();
+    // It is in the page's address too, as it was when the host started.
+    if (layout) await session.setLayout(layout).catch((error: unknown) => log.write('layout not set', String(error)));
     return {
       input: {
         ...{
@@ -125,6 +137,7 @@ export function createPageRecorder(options: PageRecorderOptions): PageRecorder {
       },
       ended,
       countFrames: () => session.countFrames(),
+      setLayout: (layout) => session.setLayout(layout),
       settled: () => settled(current),
       async findHang() {
         const [displayHangs, soundHangs] = await Promise.all([display.hangs(), sound.hangs()]);

@@ -1,9 +1,9 @@
 /** Brings back what recorder hosts on lost machines had shipped, to where finalizing looks for parts. */
 import { readdirSync, statSync } from 'node:fs';
 import { type FileHandle, link, mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { hostFiles, partFilePattern } from '../../src/jobs/capture.js';
+import { hostFiles, trackFilePattern } from '../../src/jobs/capture.js';
 import type { PartStore } from '../../src/storage/parts.js';
 import { megabytes, StorageFullError, StorageUnavailableError } from '../../src/storage/storage.js';
 import { findHost } from '../host/client.js';
@@ -14,6 +14,7 @@ import { makeWorkFolder } from '../work-folder.js';
 import {
   fetchedMark,
   gaplessRanges,
+  isGrowing,
   jobPrefix,
   readListing,
   type ShippedIncarnation,
@@ -35,9 +36,9 @@ export interface FetchOptions {
 }
 
 /**
- * Completes the job's folder with what the store has and the folder has not: parts up to the first hole, manifests, screenshots
- * and console logs. Each is there whole or not at all. A part that is there stays, unless the store has more of it and nobody
- * writes it: a power cut took its end, and it is put aside. Answers how many parts came. May be run again at any time.
+ * Completes the job's folder with what the store has and the folder has not: parts and track files up to the first hole, manifests,
+ * screenshots and console logs. Each is there whole or not at all. One that is there stays, unless the store has more of it and nobody
+ * writes it: a power cut took its end, and it is put aside. Answers how many parts and track files came. May be run again at any time.
  * Throws StorageUnavailableError, StorageFullError when this disk has no room to fetch and join, or the signal's reason.
  */
 export async function fetchShippedParts(options: FetchOptions): Promise<{ fetched: number }> {
@@ -124,8 +125,11 @@ function checkRoom(wanted: Missing[], jobFolder: string, reserveBytes: number): 
       neededBytes += bytesIn(ranges);
     }
   }
-  const bytes = [...sizes.values()].reduce((sum, size) => sum + size, 0);
-  neededBytes += joiningBytes({ bytes, parts: sizes.size });
+  const all = [...sizes].map(([path, size]) => ({ size, isTrack: trackFilePattern.test(basename(path)) }));
+  const sum = (files: { size: number }[]) => files.reduce((total, { size }) => total + size, 0);
+  const parts = all.filter(({ isTrack }) => !isTrack);
+  const trackBytes = sum(all.filter(({ isTrack }) => isTrack));
+  neededBytes += joiningBytes({ bytes: sum(parts), parts: parts.length, trackBytes });
   const freeBytes = freeIn(jobFolder);
   if (neededBytes <= freeBytes) return;
   throw new StorageFullError(
@@ -137,7 +141,7 @@ function checkRoom(wanted: Missing[], jobFolder: string, reserveBytes: number): 
 function partsIn(jobFolder: string): string[] {
   return incarnationsIn(jobFolder).flatMap((incarnation) => {
     const folder = incarnationFolder(jobFolder, incarnation);
-    const parts = readdirSync(folder).filter((name) => partFilePattern.test(name));
+    const parts = readdirSync(folder).filter((name) => isGrowing(name));
     return parts.map((name) => join(folder, name));
   });
 }

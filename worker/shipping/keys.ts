@@ -1,9 +1,10 @@
-/** How the objects of a recording are called in the part store, and which of them together make up a part. */
-import { partFile } from '../../src/jobs/capture.js';
+/** How the objects of a recording are called in the part store, and which of them together make up a part, or a track file. */
+import { partFilePattern, trackFilePattern } from '../../src/jobs/capture.js';
 import type { StoredObject } from '../../src/storage/parts.js';
 
 /** Names in order are bytes in order: 14 digits are 90 TB. */
 const digits = 14;
+const growingEnding = '.mkv';
 const rangePattern = new RegExp(`^(\\d{${digits}})-(\\d{${digits}})$`);
 
 export const jobPrefix = (jobId: string): string => `${jobId}/`;
@@ -13,10 +14,13 @@ export const incarnationPrefix = (jobId: string, incarnation: number): string =>
 export const fileKey = (jobId: string, incarnation: number, name: string): string =>
   incarnationPrefix(jobId, incarnation) + name;
 
-/** Of the bytes `from` up to, not including, `to` of a part. */
-export function rangeKey(jobId: string, incarnation: number, part: number, from: number, to: number): string {
+/** Files that grow while a recorder works, and are shipped in ranges. */
+export const isGrowing = (name: string): boolean => partFilePattern.test(name) || trackFilePattern.test(name);
+
+/** Of the bytes `from` up to, not including, `to` of a part or track file. */
+export function rangeKey(jobId: string, incarnation: number, file: string, from: number, to: number): string {
   const [first, next] = [from, to].map((byte) => String(byte).padStart(digits, '0'));
-  return `${incarnationPrefix(jobId, incarnation)}p${part}/${first}-${next}`;
+  return `${incarnationPrefix(jobId, incarnation)}${file.slice(0, -growingEnding.length)}/${first}-${next}`;
 }
 
 /** Lies beside a part in a job's folder that came from the store: the machine that recorded it is lost. */
@@ -29,7 +33,7 @@ export interface ShippedRange extends StoredObject {
 
 export interface ShippedIncarnation {
   incarnation: number;
-  /** What there is of each part, in no particular order, possibly overlapping. */
+  /** What there is of each part and track file, in no particular order, possibly overlapping. */
   parts: { file: string; ranges: ShippedRange[] }[];
   /** Small files by name. */
   files: Map<string, StoredObject>;
@@ -51,11 +55,10 @@ export function readListing(jobId: string, objects: readonly StoredObject[]): Sh
 }
 
 function addRange(found: ShippedIncarnation, folder: string, name: string, object: StoredObject): void {
-  const number = /^p(\d+)$/.exec(folder)?.[1];
+  const file = folder + growingEnding;
   const [, from, to] = (rangePattern.exec(name) ?? []).map(Number);
   // Of another size than its name says: not what was shipped.
-  if (number === undefined || from === undefined || to === undefined || object.bytes !== to - from) return;
-  const file = partFile(Number(number));
+  if (!isGrowing(file) || from === undefined || to === undefined || object.bytes !== to - from) return;
   const range = { ...object, from, to };
   const part = found.parts.find((each) => each.file === file);
   if (part) part.ranges.push(range);

@@ -3,12 +3,12 @@ import { readdirSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type HostWarning, hostFiles, partFile, partFilePattern } from '../../src/jobs/capture.js';
+import { type HostWarning, hostFiles, partFile, trackFile } from '../../src/jobs/capture.js';
 import { warnings } from '../../src/jobs/warnings.js';
 import type { PartStore } from '../../src/storage/parts.js';
 import { StorageFullError, StorageUnavailableError } from '../../src/storage/storage.js';
 import { readManifest } from '../parts/manifest.js';
-import { fileKey, rangeKey } from './keys.js';
+import { fileKey, isGrowing, rangeKey } from './keys.js';
 import { createLag } from './lag.js';
 import { createShippedPart, type ShippedPart } from './shipped-part.js';
 
@@ -21,6 +21,8 @@ const closeLimitMs = 10_000;
 const diagnosticsIntervalMs = 10_000;
 /** At 4 Mbit/s two minutes, 128 objects: an hour makes 28 objects, not 3600. */
 const mergeBytes = 64 * 1_048_576;
+/** A round of fifty tracks, one after the other, would take longer than it is to last. */
+const filesAtOnce = 8;
 /** A merge that failed is tried again after this. */
 const mergePauseMs = 60_000;
 
@@ -43,14 +45,14 @@ export interface Shipper {
   close(): Promise<void>;
 }
 
-/** Ships the folder's parts, manifest and diagnostics every second, beginning now. Never throws; it tries again for as long as it lives. */
+/** Ships the folder's parts and track files, manifest and diagnostics every second, beginning now. Never throws; it tries again for as long as it lives. */
 export function startShipper({ store, folder, jobId, incarnation, note }: ShipperOptions): Shipper {
   const requests = new AbortController();
   const merging = new AbortController();
   const waiting = new AbortController();
-  const parts = new Map<number, ShippedPart>();
-  const ended = new Set<number>();
-  const files = createFileShipment();
+  const parts = new Map<string, ShippedPart>();
+  const ended = new Set<string>();
+  const smallFiles = createFileShipment();
   let failures = 0;
   const lag = createLag();
   let merge: Promise<void> | null = null;
@@ -61,44 +63,49 @@ export function startShipper({ store, folder, jobId, incarnation, note }: Shippe
     const startedAt = performance.now();
     const { signal } = requests;
     // Before the parts: what it says of their clocks is needed even if little of them arrives.
-    await files.ship(hostFiles.manifest, 0, signal);
+    await smallFiles.ship(hostFiles.manifest, 0, signal);
     noteEnds();
     const broken: unknown[] = [];
-    for (const number of partNumbers()) {
-      const part = parts.get(number) ?? begin(number);
-      if (part.finished()) continue;
-      const shipping = last || ended.has(number) ? part.finish(signal) : part.ship(signal);
-      await shipping.catch((error: unknown) => {
-        if (error instanceof StorageUnavailableError || error instanceof StorageFullError || signal.aborted)
-          throw error;
-        // Something is wrong with this one file: the others are shipped all the same.
-        broken.push(error);
-      });
+    const files = readdirSync(folder).filter(isGrowing).sort();
+    for (let from = 0; from < files.length; from += filesAtOnce) {
+      const ends = await Promise.allSettled(
+        files.slice(from, from + filesAtOnce).map((file) => shipOne(file, last, signal)),
+      );
+      const failed = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []));
+      // Something is wrong with one file: the others are shipped all the same.
+      const isGeneral = (error: unknown) =>
+        error instanceof StorageUnavailableError || error instanceof StorageFullError || signal.aborted;
+      if (failed.some(isGeneral)) throw failed.find(isGeneral);
+      broken.push(...failed);
     }
     for (const name of [hostFiles.screenshot, hostFiles.console])
-      await files.ship(name, last ? 0 : diagnosticsIntervalMs, signal);
+      await smallFiles.ship(name, last ? 0 : diagnosticsIntervalMs, signal);
     if (broken.length > 0) throw broken[0];
     lag.shipped(startedAt);
     if (!last) mergeInTheBackground();
   }
 
-  function begin(number: number): ShippedPart {
-    const keyOf = (from: number, to: number) => rangeKey(jobId, incarnation, number, from, to);
-    const part = createShippedPart({ store, file: join(folder, partFile(number)), keyOf, mergeBytes });
-    parts.set(number, part);
-    return part;
+  async function shipOne(file: string, last: boolean, signal: AbortSignal): Promise<void> {
+    const part = parts.get(file) ?? begin(file);
+    if (part.finished()) return;
+    await (last || ended.has(file) ? part.finish(signal) : part.ship(signal));
   }
 
-  function partNumbers(): number[] {
-    const numbers = readdirSync(folder).flatMap((name) => partFilePattern.exec(name)?.[1] ?? []);
-    return numbers.map(Number).sort((a, b) => a - b);
+  function begin(file: string): ShippedPart {
+    const keyOf = (from: number, to: number) => rangeKey(jobId, incarnation, file, from, to);
+    const part = createShippedPart({ store, file: join(folder, file), keyOf, mergeBytes });
+    parts.set(file, part);
+    return part;
   }
 
   function noteEnds(): void {
     const { entries, nextByte, brokenLines } = readManifest(folder, readManifestTo);
     readManifestTo = nextByte;
     if (brokenLines > 0) note(`the manifest has ${brokenLines} broken lines; they are left out`);
-    for (const entry of entries) if (entry.type === 'part-ended') ended.add(entry.part);
+    for (const entry of entries) {
+      if (entry.type === 'part-ended') ended.add(partFile(entry.part));
+      if (entry.type === 'track-ended') ended.add(trackFile(entry.track));
+    }
   }
 
   /** Beside the rounds, which it must not hold up: a large object may take a minute. */

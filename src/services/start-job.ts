@@ -1,0 +1,90 @@
+/** How a job of any kind comes to be: its row, what belongs to its kind, and its first event, in one transaction. */
+import { v7 as uuid } from 'uuid';
+import { createJobToken } from '../auth/tokens.js';
+import type { Config } from '../config.js';
+import type { Database, Transaction } from '../db.js';
+import { appendJobEvent, eventsChannel, placementChannel, type Wake } from '../events/outbox.js';
+import type { Prisma } from '../generated/prisma/client.js';
+import { expectedBytes } from '../jobs/bitrate.js';
+import type { PageSource } from '../jobs/capture.js';
+import type { Engine } from '../temporal/client.js';
+import { jobInput } from './job-input.js';
+import { type ClientRequest, keepResult } from './requests.js';
+
+export interface NewJob {
+  projectId: string;
+  kind: 'ARCHIVE' | 'RENDER';
+  source: PageSource;
+  maxDurationMs: number;
+  autostart: boolean;
+  /** Null, and what has passed: at once. */
+  launchAt: Date | null;
+  callbackUrl: string | null;
+  roomId: string | null;
+  sessionId: string | null;
+  idleTimeoutMs: number | null;
+  /** Started by its room. */
+  automatic: boolean;
+  /** The row of its kind. */
+  detail: Pick<Prisma.JobUncheckedCreateInput, 'archive' | 'render' | 'targets'>;
+}
+
+export interface StartedJob {
+  jobId: string;
+  /** Shown once: null when the same request had been carried out before. */
+  accessToken: string | null;
+  sequence: number;
+}
+
+export type JobStarter = ReturnType<typeof createJobStarter>;
+
+export function createJobStarter(deps: { db: Database; wake: Wake; config: Config; engine: Engine }) {
+  const { db, wake, config, engine } = deps;
+
+  return {
+    /**
+     * Starts a job; the same `request` once only. `guard` is asked first, in the same transaction: false starts nothing, and
+     * null is answered. Throws ConflictError.
+     */
+    async start<Guarded extends boolean = false>(
+      job: NewJob,
+      request: ClientRequest | null,
+      guard?: (transaction: Transaction) => Promise<boolean>,
+    ): Promise<StartedJob | (Guarded extends true ? null : never)> {
+      const { source, maxDurationMs, detail, ...row } = job;
+      const jobId = uuid();
+      const token = createJobToken(jobId);
+      const launchAt = job.launchAt && job.launchAt.getTime() > Date.now() ? job.launchAt : null;
+      const state = launchAt ? 'SCHEDULED' : 'QUEUED';
+      const started = await db.$transaction(async (transaction) => {
+        if (guard && !(await guard(transaction))) return null;
+        if (request) {
+          const { resultId } = await keepResult(transaction, request, { resultId: jobId, sequence: 1 });
+          if (resultId !== jobId) return { jobId: resultId, created: null };
+        }
+        const created = await transaction.job.create({
+          data: {
+            ...{ ...row, ...detail, id: jobId, state, launchAt, maxDurationMs },
+            source: source as unknown as Prisma.InputJsonObject,
+            expectedBytes: expectedBytes({ ...source, maxDurationMs }),
+            accessTokenHash: token.hash,
+            eventSequence: 1,
+            deadlineAt: launchAt ?? new Date(Date.now() + config.queueTimeoutMs),
+            ...(launchAt ? {} : { placement: { create: {} } }),
+          },
+        });
+        const first = { state, previousState: null, reason: null, message: null, actor: null } as const;
+        await appendJobEvent(transaction, created, { type: 'JobStateChanged', ...first });
+        return { jobId, created };
+      });
+      if (!started) return null as Guarded extends true ? null : never;
+      if (started.created) {
+        wake(eventsChannel);
+        // The row is its own outbox: nobody waits for the engine, and should this fail, the reconciler starts the workflow.
+        void engine.startJob(jobInput(started.created, config)).catch(() => {});
+        wake(placementChannel);
+      }
+      return { jobId: started.jobId, accessToken: started.created ? token.token : null, sequence: 1 };
+    },
+  };
+}

@@ -1,0 +1,36 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { newMediaId } from '../../src/media/identity.js';
+import type { RtpTrack } from '../../src/media/media-server.js';
+import { withoutLeftovers } from '../../worker/ingest/leftovers.js';
+import { type OwnMediaServer, startMediaServer } from '../testkit/media-server.js';
+
+let own: OwnMediaServer;
+beforeAll(async () => {
+  own = await startMediaServer({ listening: false });
+});
+afterAll(() => own.close());
+
+test('encoders that a process left in rooms when it died are taken out before new ones come in, and nobody else is', async () => {
+  const tracks: RtpTrack[] = [{ mid: '0', kind: 'AUDIO', codec: 'opus', source: null }];
+  const [one, another] = ['0199f3f0-0000-7000-8000-000000000001', '0199f3f0-0000-7000-8000-000000000002'];
+  const dead = await own.connect();
+  const page = newMediaId('render', 'page');
+  for (const roomId of [one, another]) {
+    await dead.publish(roomId, { mediaId: newMediaId('ingest', 'ingest'), name: 'Encoder', tracks });
+  }
+  await dead.publish(one, { mediaId: page, name: 'A page', tracks });
+  await dead.close();
+
+  const next = await own.connect();
+  const there = async (roomId: string) => (await next.participants(roomId)).map(({ mediaId }) => mediaId);
+  expect(await there(another)).toHaveLength(1);
+  const link = withoutLeftovers({ get: async () => next });
+  const server = await link.get();
+  expect(await there(one)).toEqual([page]);
+  expect(await there(another)).toEqual([]);
+
+  const mediaId = newMediaId('ingest', 'ingest');
+  await server.publish(one, { mediaId, name: 'Encoder', tracks });
+  await link.get();
+  expect(await there(one)).toContain(mediaId);
+});
