@@ -1,7 +1,16 @@
-/** How tests run: against one stack for all of them, in two processes side by side; then alone what has stacks of its own and is timed. */
+/** How tests run: two side by side; then one after the other those that keep the machine busy, or time what they do. */
 import { defineConfig } from 'vitest/config';
 
+/** With stacks of their own: what is to be quick is told from what is not. */
 const timed = ['test/durability/chaos.test.ts'];
+/** Browsers with cameras, a media server, and recorders of what they send. */
+const live = [
+  'test/rooms/{viewer,publish-page,recorded,render,session-live,individual*}.test.ts',
+  'test/rooms/ingest*.test.ts',
+  'test/media/{broadcast,broadcast-jobs,live-hls,renditions,one-kind,tracks-*}.test.ts',
+];
+
+const shared = { globalSetup: ['test/testkit/stack.ts'] };
 
 export default defineConfig({
   // Node takes the CommonJS build of graphql, Vite would take the other: the schema would be of a foreign instance.
@@ -10,15 +19,16 @@ export default defineConfig({
     // Tests start and kill processes; threads of one process would share what they do to it.
     pool: 'forks',
     testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // A stack, or a media server, is started and stopped in some of them, on a machine that does other work.
+    hookTimeout: 180_000,
     projects: [
       {
         extends: true,
         test: {
+          ...shared,
           name: 'side by side',
           include: ['test/**/*.test.ts'],
-          exclude: timed,
-          globalSetup: ['test/testkit/stack.ts'],
+          exclude: [...timed, ...live],
           // A recording costs about one core, so more at once would only be slower.
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
@@ -26,12 +36,11 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: {
-          name: 'alone',
-          include: timed,
-          maxWorkers: 1,
-          sequence: { groupOrder: 1 },
-        },
+        test: { ...shared, name: 'live', include: live, maxWorkers: 1, sequence: { groupOrder: 1 } },
+      },
+      {
+        extends: true,
+        test: { name: 'timed', include: timed, maxWorkers: 1, sequence: { groupOrder: 2 } },
       },
     ],
   },

@@ -7,6 +7,7 @@ import { benchRealtime } from './realtime.js';
 import type { BenchResult } from './result.js';
 import { benchSockets } from './sockets.js';
 import { benchStart } from './start.js';
+import { benchTracks } from './tracks.js';
 
 const benches: Record<string, { about: string; run: (quick: boolean) => Promise<BenchResult> }> = {
   capture: {
@@ -24,6 +25,10 @@ const benches: Record<string, { about: string; run: (quick: boolean) => Promise<
   latency: { about: 'from the commit of an event to the client, against a bare NOTIFY', run: benchLatency },
   outbox: { about: 'commits a second with the event beside the change, against plain inserts', run: benchOutbox },
   lists: { about: 'pages of lists at 1,000,000 jobs, against the same at 1,000', run: benchLists },
+  tracks: {
+    about: 'cores used a participant whose streams are recorded one by one, against ffmpeg that copies the same',
+    run: benchTracks,
+  },
   start: { about: 'from a request to the first recorded frame, against the launch of a browser', run: benchStart },
 };
 

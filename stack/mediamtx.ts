@@ -34,8 +34,9 @@ export function prepareMediamtx(config: Config, ports: MediamtxPorts): { secret:
   const folder = join(config.dataDir, 'mediamtx');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const file = join(folder, 'mediamtx.yml');
+  const origin = `https://${randomBytes(16).toString('hex')}.invalid`;
   // JSON is YAML.
-  writeFileSync(file, JSON.stringify(settings(config.host, ports), null, 2), { mode: 0o600 });
+  writeFileSync(file, JSON.stringify(settings(config.host, ports, origin), null, 2), { mode: 0o600 });
   return {
     secret: randomBytes(32).toString('base64url'),
     spec: {
@@ -48,14 +49,14 @@ export function prepareMediamtx(config: Config, ports: MediamtxPorts): { secret:
       }),
       cwd: folder,
       ipc: false,
-      ready: (died) => untilAnswer(`http://127.0.0.1:${ports.api}/v3/paths/list`, died),
+      ready: (died) => untilItself(`http://127.0.0.1:${ports.api}/v3/paths/list`, origin, died),
       stop: 'SIGTERM',
       stopLimitMs: shutdownMs,
     },
   };
 }
 
-function settings(host: string, ports: MediamtxPorts) {
+function settings(host: string, ports: MediamtxPorts, origin: string) {
   const at = (address: string, port: number) => `${address.includes(':') ? `[${address}]` : address}:${port}`;
   const local = '127.0.0.1';
   return {
@@ -68,7 +69,8 @@ function settings(host: string, ports: MediamtxPorts) {
     authHTTPExclude: [],
     api: true,
     apiAddress: at(local, ports.api),
-    apiAllowOrigin: '',
+    // No page has this origin. It is in each answer, so it tells this server from others.
+    apiAllowOrigin: origin,
     rtmp: true,
     rtmpAddress: at(host, ports.rtmp),
     srt: true,
@@ -87,12 +89,12 @@ function programFoundBySetup(projectRoot: string): string {
   throw new MediamtxUnavailableError('MediaMTX has not been looked for yet. Run `npm run setup`.');
 }
 
-/** Any answer will do: who may use the API is only known once our own processes run. */
-async function untilAnswer(url: string, died: AbortSignal): Promise<void> {
+/** A refusal will do: who may use the API is only known once our own processes run. Another program at its port will not. */
+async function untilItself(url: string, origin: string, died: AbortSignal): Promise<void> {
   while (!died.aborted) {
     const answer = await fetch(url, { signal: died }).catch(() => undefined);
     await answer?.body?.cancel();
-    if (answer) return;
+    if (answer?.headers.get('access-control-allow-origin') === origin) return;
     await sleep(readyPollMs, undefined, { signal: died }).catch(() => {});
   }
 }

@@ -111,6 +111,8 @@ export function supervise(spec: ProcessSpec, log: Log, onStart: (pid: number) =>
     const mine = ready;
     becameReady.then(
       () => {
+        // Whoever waits for it stops waiting when it dies, too.
+        if (died.signal.aborted) return;
         wasReady = true;
         mine.resolve();
       },

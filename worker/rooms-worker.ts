@@ -41,7 +41,8 @@ export async function startRoomsWorker(config: Config, log: Logger): Promise<Run
       const { secret, ...ports } = config.ingest;
       const ingest = secret
         ? await startIngest({
-            ...{ address: { secret, ...ports }, tools: config.recorder, db, media, log },
+            ...{ address: { secret, ...ports, rtmpPort: config.media.rtmpPort, host: config.host }, db, media, log },
+            tools: config.recorder,
             onStats: rooms.state.reportStats,
           }).catch(async (error) => {
             await rooms.close();

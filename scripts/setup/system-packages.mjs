@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { findProgram, isRoot, setting } from './machine.mjs';
+import { installEnvironment, isInService, undoing } from './package-services.mjs';
 import { run, SetupError, step } from './terminal.mjs';
 
 const debianPackages = [
@@ -11,11 +12,10 @@ const debianPackages = [
   'pulseaudio',
   'pulseaudio-utils',
   'fonts-dejavu-core',
-  'janus',
   'util-linux',
 ];
-
-const installArgs = ['install', '-y', '--no-install-recommends', ...debianPackages];
+/** A package, a program and a service by this name: open to the network, with secrets that everybody knows. */
+const janus = 'janus';
 
 /** Names of what is missing; a setting may point to another place than the PATH. */
 export function missingPrograms() {
@@ -39,11 +39,24 @@ export async function ensureSystemPackages() {
   const fonts = existsSync('/usr/share/fonts') || existsSync('/usr/local/share/fonts');
   if (missing.length === 0 && fonts) return;
   const wanted = [...missing, ...(fonts ? [] : ['a font'])].join(', ');
+  // One that is here is left as it is: an upgrade would start it again, in the middle of what it does for others.
+  const bringsJanus = missing.includes(janus);
+  const packages = [...debianPackages, ...(bringsJanus ? [janus] : [])];
+  const installArgs = ['install', '-y', '--no-install-recommends', ...packages];
+  const undo = bringsJanus ? undoing(janus) : undefined;
 
-  const byHand = `apt-get update && apt-get install -y --no-install-recommends ${debianPackages.join(' ')}`;
+  const environment = Object.entries(installEnvironment).map(([name, value]) => `${name}=${value}`);
+  const byHand = [
+    'apt-get update',
+    `${environment.join(' ')} apt-get ${installArgs.join(' ')}`,
+    ...(undo ? [undo.join(' ')] : []),
+  ].join(' && ');
+  const why = bringsJanus
+    ? `\n\nThe package janus starts a server that is open to the network; this line keeps it from running${undo ? '' : ' on systems without systemd'}.`
+    : '';
   if (!findProgram('apt-get')) {
     throw new SetupError(
-      `Missing programs: ${wanted}.\nInstall them with this system's package manager (on Debian the packages are ${debianPackages.join(' ')}), then run this again.`,
+      `Missing programs: ${wanted}.\nInstall them with this system's package manager (on Debian the packages are ${packages.join(' ')}), then run this again.`,
     );
   }
   const prefix = isRoot() ? [] : sudoWithoutPassword();

@@ -32,6 +32,16 @@ export interface RoomSource {
   layout: Layout;
 }
 
+export interface PictureEncoding {
+  /** Constant rate factor of H.264, 0 to 51. */
+  quality: number;
+  /** Bits per second, at most. */
+  bitrate: number;
+  /** Seconds between key frames. */
+  gop: number;
+  profile: 'baseline' | 'main' | 'high';
+}
+
 /** A page to capture with sound. */
 export interface PageSource {
   kind: 'page';
@@ -43,6 +53,8 @@ export interface PageSource {
   /** False: no sound, or no picture, is kept. Both are captured when left out. */
   hasAudio?: boolean;
   hasVideo?: boolean;
+  /** How the picture is encoded, where a room says so for its recordings; as good as the machine can when left out. */
+  encoding?: PictureEncoding;
   /** False: what is recorded is only sent on, and no file is made of it. */
   keep?: boolean;
   /** Pixels, even. */

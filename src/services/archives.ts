@@ -78,7 +78,7 @@ export function createArchives(deps: {
     async start(request: StartArchive, viewer: Viewer): Promise<StartedJob> {
       const { requestId, ...input } = parsed(startInput, request);
       const { projectId } = viewer;
-      refuseNothing(input);
+      refuseUseless(input);
       const found = await sources.find(input, viewer);
       if (input.idleTimeout != null && !found.room)
         throw new ValidationError([{ field: 'idleTimeout', message: 'is for rooms: leave it out for a page' }]);
@@ -137,12 +137,13 @@ export function createArchives(deps: {
   };
 }
 
-/** Neither sound nor picture, or neither a file nor a broadcast, is nothing to record. */
-function refuseNothing(input: {
+/** Neither sound nor picture, or neither a file nor a broadcast, is nothing to record; nor are files that nobody gets. */
+function refuseUseless(input: {
   hasAudio: boolean;
   hasVideo: boolean;
   record?: boolean | null | undefined;
   broadcastUrl?: string | null | undefined;
+  individualStreamRecord?: boolean | null | undefined;
 }): void {
   const refuse = (field: string, message: string) => {
     throw new ValidationError([{ field, message }]);
@@ -151,6 +152,8 @@ function refuseNothing(input: {
     refuse('hasVideo', 'hasAudio or hasVideo must be true: else nothing is recorded');
   if (input.record === false && input.broadcastUrl == null)
     refuse('record', 'can only be false with a broadcastUrl: else nothing is made of it');
+  if (input.individualStreamRecord && !(input.record ?? input.broadcastUrl == null))
+    refuse('individualStreamRecord', 'makes files: with a broadcastUrl, record must be true');
   if (input.broadcastUrl != null && !(input.hasAudio && input.hasVideo))
     refuse('broadcastUrl', 'is sent with picture and sound: hasAudio and hasVideo must be true');
 }

@@ -39,6 +39,7 @@ export interface RenderFilter {
 }
 
 const framesPerSecond = 30;
+const viewerIdleMs = 60_000;
 
 export function createRenders(deps: {
   db: Database;
@@ -81,7 +82,8 @@ export function createRenders(deps: {
         {
           ...{ projectId, kind: 'RENDER', source, callbackUrl, autostart: true, automatic: false, launchAt: null },
           ...{ maxDurationMs: input.maxDuration * 1000, roomId: room.roomId, sessionId: found.sessionId },
-          idleTimeoutMs: null,
+          // A picture of a room that everybody has left would keep the room live by itself.
+          idleTimeoutMs: found.url === null ? viewerIdleMs : null,
           detail: { render: { create: { projectId, name: input.name, url: found.url, width, height } } },
         },
         claim || null,

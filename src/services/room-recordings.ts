@@ -8,14 +8,25 @@ import type { Database } from '../db.js';
 import { lockRoom } from '../events/outbox.js';
 import type { PageSource } from '../jobs/capture.js';
 import { isTerminal, jobStates } from '../jobs/states.js';
+import { limitedTo } from '../limited.js';
 import type { RecordingSpec } from '../rooms/profiles.js';
 import type { Engine } from '../temporal/client.js';
 import type { JobStarter } from './start-job.js';
 
 /** The longest that one job may record; a session that goes on after it is recorded by another. */
 const longestRecordingMs = 21_600_000;
-/** A recording that failed is not begun anew more often than this. */
+/** A recording that failed is begun anew this long after its end at the earliest. */
 const retryAfterMs = 30_000;
+/** Ends asked of the engine at once; each may take 15 s when it does not answer. */
+const endsAtOnce = 8;
+
+interface Over {
+  id: string;
+  state: string;
+  reason: 'SESSION_ENDED' | 'IDLE_TIMEOUT' | 'USER_INITIATED';
+}
+
+const h264Profiles = { H264Baseline: 'baseline', H264Main: 'main', H264High: 'high' } as const;
 
 const live = jobStates.filter((state) => !isTerminal(state) && state !== 'STOPPING' && state !== 'FINALIZING');
 
@@ -47,7 +58,14 @@ export function createRoomRecordings(deps: {
         jobs: {
           none: {
             automatic: true,
-            OR: [{ state: { in: live } }, { createdAt: { gt: new Date(Date.now() - retryAfterMs) } }],
+            OR: [
+              // Not those that are being finished: one that reached its length is followed at once.
+              { state: { in: live } },
+              { createdAt: { gt: new Date(Date.now() - retryAfterMs) } },
+              { endedAt: { gt: new Date(Date.now() - retryAfterMs) }, reason: { not: 'MAXIMUM_DURATION' } },
+              // Whoever ended it does not want another one.
+              { reason: { in: ['USER_INITIATED', 'CANCELED'] } },
+            ],
           },
         },
       },
@@ -56,11 +74,12 @@ export function createRoomRecordings(deps: {
     for (const { id, projectId, roomId, room, recordingSpec } of sessions) {
       const [profile] = (recordingSpec as unknown as RecordingSpec).profiles;
       if (!profile) continue;
-      const { width, height, fps, fpsDen } = profile;
+      const { width, height, fps, fpsDen, quality, bitrate, gop } = profile;
       const source: PageSource = {
         ...{ kind: 'page', url: null, width, height, fps: Math.max(1, Math.min(60, Math.round(fps / fpsDen))) },
         loadTimeoutMs: config.pageLoadTimeoutMs,
         room: { roomId, layout: 'grid' },
+        encoding: { quality, bitrate, gop, profile: h264Profiles[profile.profile] },
       };
       const started = await starter.start<true>(
         {
@@ -91,35 +110,58 @@ export function createRoomRecordings(deps: {
     }
   }
 
+  /**
+   * Jobs that nobody is there for any more: automatic ones with their session, those with an idle timeout when no people have
+   * published for so long, renders that were put out of their room, and all in rooms that are deleted.
+   */
   async function end(): Promise<void> {
-    const over = await db.$queryRaw<{ id: string; state: string; reason: 'SESSION_ENDED' | 'IDLE_TIMEOUT' }[]>`
+    const over = await db.$queryRaw<Over[]>`
       SELECT job.id, job.state::text AS state,
-             CASE WHEN job.automatic THEN 'SESSION_ENDED' ELSE 'IDLE_TIMEOUT' END AS reason
+             CASE WHEN put_out.media_id IS NOT NULL THEN 'USER_INITIATED'
+                  WHEN job.automatic OR room.deleted_at IS NOT NULL THEN 'SESSION_ENDED'
+                  ELSE 'IDLE_TIMEOUT' END AS reason
         FROM job
+        JOIN room ON room.id = job.room_id
         LEFT JOIN session AS own ON own.id = job.session_id
-       WHERE job.room_id IS NOT NULL AND job.state::text = ANY(${live})
-         AND ((job.automatic AND own.ended_at IS NOT NULL)
+        LEFT JOIN render ON render.id = job.id
+        LEFT JOIN participant AS put_out ON put_out.media_id = render.stream_id AND put_out.removed_at IS NOT NULL
+       WHERE job.state::text = ANY(${live})
+         AND (room.deleted_at IS NOT NULL OR put_out.media_id IS NOT NULL
+           OR (job.automatic AND own.ended_at IS NOT NULL)
            OR (job.idle_timeout_ms IS NOT NULL AND job.started_at IS NOT NULL AND NOT job.automatic
                AND NOT EXISTS (SELECT FROM participant WHERE participant.room_id = job.room_id
-                                AND participant.left_at IS NULL AND participant.tracks <> '[]')
-               AND greatest(job.started_at, (SELECT max(last_seen_at) FROM session WHERE session.room_id = job.room_id))
+                                AND participant.left_at IS NULL AND participant.tracks <> '[]'
+                                AND participant.kind <> 'RENDER')
+               -- A render keeps the session live: beside one, it counts when the last of the people left.
+               AND greatest(job.started_at,
+                     CASE WHEN EXISTS (SELECT FROM participant WHERE participant.room_id = job.room_id
+                                        AND participant.left_at IS NULL AND participant.kind = 'RENDER')
+                          THEN (SELECT max(left_at) FROM participant
+                                 WHERE participant.room_id = job.room_id AND participant.kind <> 'RENDER')
+                          ELSE (SELECT max(last_seen_at) FROM session WHERE session.room_id = job.room_id) END)
                    < now() - job.idle_timeout_ms * interval '1 millisecond'))`;
-    for (const { id, state, reason } of over) {
+    await Promise.all(over.map(limitedTo(endsAtOnce)(endOne)));
+  }
+
+  async function endOne({ id, state, reason }: Over): Promise<void> {
+    try {
       // What has not begun to record will have nothing to record.
       const begun = ['RECORDING', 'RECONNECTING', 'PAUSED'].includes(state);
       const answer = begun ? await engine.stop(id, reason) : await engine.ask(id, 'cancel', `cancel-for:${reason}`);
       log.info(
         { jobId: id, reason, answer: answer.kind },
-        'a recording of a room was ended, as nobody is in it any more',
+        'a job of a room was ended, as nobody is there for it any more',
       );
+    } catch (error) {
+      log.warn({ jobId: id, err: error }, 'a job of a room could not be ended yet');
     }
   }
 
   return {
     async look() {
       await adopt();
-      await begin();
-      await end();
+      // Ending asks the engine, which may be away: what goes live must be recorded all the same.
+      await Promise.all([begin(), end()]);
     },
   };
 }

@@ -66,7 +66,8 @@ export function createJobStarter(deps: { db: Database; wake: Wake; config: Confi
           data: {
             ...{ ...row, ...detail, id: jobId, state, launchAt, maxDurationMs },
             source: source as unknown as Prisma.InputJsonObject,
-            expectedBytes: expectedBytes({ ...source, maxDurationMs }),
+            // Nothing is made of what is only sent on: half of the space is for the result.
+            expectedBytes: Math.ceil(expectedBytes({ ...source, maxDurationMs }) / (source.keep === false ? 2 : 1)),
             accessTokenHash: token.hash,
             eventSequence: 1,
             deadlineAt: launchAt ?? new Date(Date.now() + config.queueTimeoutMs),

@@ -41,6 +41,8 @@ describe('a job', () => {
   async function jobIn(state: JobState) {
     const projectId = await createProject(db);
     const jobId = await createJobRow(db, projectId, state);
+    // How long a pause has lasted counts.
+    await db.job.update({ where: { id: jobId }, data: { stateSince: new Date() } });
     const viewer: Viewer = { kind: 'key', keyId: jobId, projectId, scopes: allScopes };
     const jobs = createJobs({ db, config, engine: createEngine(client) });
     return { jobId, ask: (request: JobRequest) => jobs.request(request, jobId, viewer) };

@@ -89,7 +89,7 @@ describe('a job that is broadcast', () => {
     const there = await contentReport(server.recordings('second-key')[0] as string);
     expect(there).toMatchObject({ unreadable: 0, outOfOrder: 0 });
     expect(there.distinct).toBeGreaterThan(20);
-  }, 120_000);
+  }, 240_000);
 
   test('goes on after its recorder was killed', async () => {
     const server = await startRtmpServer();
@@ -104,7 +104,7 @@ describe('a job that is broadcast', () => {
     await archive.stop();
     await archive.until('COMPLETE', 'PARTIAL');
     expect(server.recordings('key').length).toBeGreaterThanOrEqual(2);
-  }, 120_000);
+  }, 240_000);
 
   test('says what is wrong with a change', async () => {
     const archive = await kit.start(small);
@@ -128,7 +128,7 @@ describe('a job that is broadcast', () => {
     await archive.stop();
     await archive.until('COMPLETE');
     expect(await change(archive, { add: ['rtmp://127.0.0.1:1935/app/key'] })).toMatchObject({ code: 'INVALID_STATE' });
-  }, 90_000);
+  }, 240_000);
 
   function hostOf({ jobId }: TestArchive): number {
     const identity = readFileSync(join(stack.dataDir, 'jobs', jobId, 'i1', 'host.json'), 'utf8');

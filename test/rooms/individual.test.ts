@@ -15,7 +15,7 @@ import { type OwnMediaServer, startMediaServer } from '../testkit/media-server.j
 import {
   colourOf,
   filmOf,
-  loudestTone,
+  heardTone,
   personSize,
   publishPeople,
   type RtpPeople,
@@ -115,7 +115,7 @@ async function delivered(host: TestHost) {
 
 async function look(file: string) {
   const [frames, sound] = [await readFrames(file, personSize), await readSound(file)];
-  return { frames, sound, tone: loudestTone(sound, tones), colour: await colourOf(file) };
+  return { frames, sound, tone: heardTone(sound, tones), colour: await colourOf(file) };
 }
 
 test('everybody has files of their own, with their own picture and sound, all on one clock', async () => {
@@ -154,7 +154,7 @@ test('everybody has files of their own, with their own picture and sound, all on
     expect(new Date(startedAt).getTime() - new Date(manifest.startedAt as string).getTime()).toBe(offsetMs);
     expect(durationMs).toBeGreaterThan(1_000);
     if (identity === 'carl') {
-      expect(loudestTone(await readSound(path(file)), tones)).toBe(carl.tone);
+      expect(heardTone(await readSound(path(file)), tones)).toBe(carl.tone);
       continue;
     }
     const person = identity === 'anna' ? anna : ben;

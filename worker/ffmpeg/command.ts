@@ -1,6 +1,7 @@
 /** How programs that capture are called, the encoder above all: from typed values only, no word of a client becomes an option or a filter. */
 import { strangerEnvironment } from '../../src/config.js';
 import { maximalVideoRate, needsFastEncoding, soundRate } from '../../src/jobs/bitrate.js';
+import type { PictureEncoding } from '../../src/jobs/capture.js';
 import { publishedTracks } from '../publishing/tracks.js';
 
 /** What is captured, and with which geometry. */
@@ -18,6 +19,8 @@ export interface CaptureInput {
   height: number;
   /** Frames per second. */
   fps: number;
+  /** Left out: as good as the machine can. */
+  encoding?: PictureEncoding | undefined;
 }
 
 /** The environment of a program that reads them. `home`: a folder that its sound client may use. */
@@ -82,9 +85,11 @@ const partOptions = { cluster_time_limit: 250, flush_packets: 1 };
 /** Encodes for a file: as good as the machine can. */
 function kept(input: CaptureInput, rate: number, file: string): string[] {
   const preset = needsFastEncoding(input) ? 'ultrafast' : 'veryfast';
+  const { quality, bitrate, gop, profile } = { quality: 23, bitrate: rate, gop: 2, profile: null, ...input.encoding };
   return [
-    ...['-preset', preset, '-crf', '23', '-maxrate', `${rate}`, '-bufsize', `${rate * 2}`],
-    ...['-g', `${Math.round(input.fps * 2)}`, '-c:a', 'aac', '-b:a', `${soundRate}`],
+    ...['-preset', preset, '-crf', `${quality}`, '-maxrate', `${bitrate}`, '-bufsize', `${bitrate * 2}`],
+    ...(profile ? ['-profile:v', profile] : []),
+    ...['-g', `${Math.round(input.fps * gop)}`, '-c:a', 'aac', '-b:a', `${soundRate}`],
     ...['-f', 'matroska', ...Object.entries(partOptions).flatMap(([name, value]) => [`-${name}`, `${value}`])],
     `file:${file}`,
   ];

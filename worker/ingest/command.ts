@@ -20,6 +20,8 @@ const packetBytes = 1_200;
 const bitsPerPixel = 0.09;
 const fewestBits = 400_000;
 const mostBits = 6_000_000;
+/** SRT brings up to 0.35 s of sound at once. */
+const longestWaitUs = 500_000;
 
 /** Null when nothing is sent that could be shown or heard. */
 export function planIngest({ video, audio }: IngestFacts): IngestPlan | null {
@@ -68,29 +70,36 @@ export function ingestArguments(
   }: { plan: IngestPlan; facts: IngestFacts; publication: RtpPublication; ports: IngestPorts },
 ): string[] {
   const { host, port, tracks } = publication;
-  const to = (kind: 'VIDEO' | 'AUDIO') => {
-    const index = plan.tracks.findIndex((track) => track.kind === kind);
-    return [
-      ...['-payload_type', `${payloadTypes[kind]}`, '-ssrc', `${tracks[index]?.ssrc}`, '-f', 'rtp'],
-      `rtp://${host.includes(':') ? `[${host}]` : host}:${port}?pkt_size=${packetBytes}&rtcpport=${ports.rtcp}`,
-    ];
-  };
-  const video = {
-    none: [],
-    // Who joins later can begin at any key frame only if the parameter sets are there too.
-    copy: ['-map', '0:v:0', '-c:v', 'copy', '-bsf:v', 'dump_extra', ...to('VIDEO')],
-    encode: ['-map', '0:v:0', ...encoding(facts), '-bsf:v', 'dump_extra', ...to('VIDEO')],
-  }[plan.video];
+  const place = `rtp://${host.includes(':') ? `[${host}]` : host}:${port}?pkt_size=${packetBytes}&rtcpport=${ports.rtcp}`;
+  const outputs = plan.tracks.map(({ kind }, index) => {
+    const options = [`select=${kind === 'VIDEO' ? 'v' : 'a'}`, 'f=rtp', `payload_type=${payloadTypes[kind]}`];
+    return `[${[...options, `ssrc=${tracks[index]?.ssrc}`].join(':')}]${place}`;
+  });
+  // Who joins later can begin at any key frame only if the parameter sets are there too.
+  const picture = ['-map', '0:v:0', '-bsf:v', 'h264_mp4toannexb,dump_extra'];
+  const video = { none: [], copy: [...picture, '-c:v', 'copy'], encode: [...picture, ...encoding(facts)] };
   const opus = ['-c:a', 'libopus', '-b:a', '96k', '-ar', '48000', '-ac', '2', '-frame_duration', '20'];
   const sound = [
-    ...['-map', '0:a:0', '-af', 'aresample=async=1', ...opus, ...to('AUDIO')],
-    ...['-map', '0:a:0', '-c:a', 'copy', '-f', 'data', '-flush_packets', '1', `udp://127.0.0.1:${ports.sound}`],
+    '-map',
+    '0:a:0',
+    '-c:a',
+    'copy',
+    '-f',
+    'data',
+    '-flush_packets',
+    '1',
+    `udp://127.0.0.1:${ports.sound}`,
   ];
   return [
     ...['-nostdin', '-hide_banner', '-loglevel', 'warning', '-progress', 'pipe:1', '-stats_period', '0.5'],
-    // The probe knows what comes, so ffmpeg need not look for long.
-    ...['-rtsp_transport', 'tcp', '-analyzeduration', '500000', '-fflags', '+nobuffer', '-i', url],
-    ...video,
+    ...(url.startsWith('rtsp') ? ['-rtsp_transport', 'tcp'] : []),
+    // It goes on as soon as it knows both tracks; by RTMP the picture begins at a key frame, which may be some seconds away.
+    ...['-analyzeduration', '10000000', '-fpsprobesize', '0', '-fflags', '+nobuffer', '-i', url],
+    ...video[plan.video],
+    ...(plan.audio ? ['-map', '0:a:0', '-af', 'aresample=async=1', ...opus] : []),
+    // Browsers and recorders take what arrives together for what belongs together. Two outputs were up to 0.1 s apart; this one
+    // puts sound and picture in order first, and waits for the later of them, though not for one that has stopped.
+    ...['-max_interleave_delta', `${longestWaitUs}`, '-f', 'tee', outputs.join('|')],
     ...(plan.audio ? sound : []),
   ];
 }

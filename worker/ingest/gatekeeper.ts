@@ -34,7 +34,7 @@ export async function startGatekeeper(options: GatekeeperOptions): Promise<{ por
 
   async function allows({ action, path, protocol, password, ip }: Wish): Promise<boolean> {
     if (action === 'api') return password === secret;
-    if (action === 'read') return protocol === 'rtsp' && password === readingPassword;
+    if (action === 'read') return password === readingPassword;
     if (action !== 'publish' || (protocol !== 'rtmp' && protocol !== 'srt')) return false;
     const streamKey = keyOfPath(path);
     const allowed = streamKey !== null && (await isStreamKey(streamKey));

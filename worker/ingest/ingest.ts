@@ -9,7 +9,7 @@ import { createCounting, type StatsEvent } from './counting.js';
 import { startGatekeeper } from './gatekeeper.js';
 import { withoutLeftovers } from './leftovers.js';
 import { relay } from './relay.js';
-import { createIngestServer, type IngestServerAddress, type IngestStream, readingUrl } from './server.js';
+import { createIngestServer, type IngestServerAddress, type IngestStream, rtmpUrl, rtspUrl } from './server.js';
 import { openTally } from './tally.js';
 
 export interface IngestOptions {
@@ -78,7 +78,10 @@ export async function startIngest({
     ofIt.info('an encoder has connected');
     each.ended = relay({
       roomId,
-      url: readingUrl(address.rtspPort, stream.streamKey, readingPassword),
+      urls: {
+        any: rtspUrl(address, stream.streamKey, readingPassword),
+        timed: rtmpUrl(address, stream, readingPassword),
+      },
       media: linked,
       tools,
       rtcpPort: reports.port,

@@ -21,8 +21,8 @@ export interface Presence {
 
 export interface RelayOptions {
   roomId: string;
-  /** Where the stream is read. */
-  url: string;
+  /** Where the stream is read; `timed`, where it can be had: with the times that the encoder gave. */
+  urls: { any: string; timed: string | null };
   media: Pick<MediaLink, 'get'>;
   tools: { ffmpeg: string; ffprobe: string };
   /** Takes RTCP that nobody needs, on 127.0.0.1. */
@@ -52,16 +52,19 @@ const keptLines = 10;
 
 /** Resolves when the signal is aborted, and the participant has left. */
 export async function relay(options: RelayOptions): Promise<void> {
-  const { url, media, tools, log, signal, endEncoder } = options;
+  const { urls, media, tools, log, signal, endEncoder } = options;
   let facts: IngestFacts | undefined;
+  let failures = 0;
   let retryMs = firstRetryMs;
   while (!signal.aborted) {
     const startedAt = Date.now();
     let why: string;
     try {
-      facts ??= await probeIngest(url, { ffprobe: tools.ffprobe, signal });
+      facts ??= await probeIngest(urls.any, { ffprobe: tools.ffprobe, signal });
       const plan = planIngest(facts);
-      const end = plan ? await publish(await media.get(), facts, plan, options) : 'nothing-to-publish';
+      // What cannot be read at one place may be at the other.
+      const url = failures % 2 === 0 ? (urls.timed ?? urls.any) : urls.any;
+      const end = plan ? await publish(await media.get(), url, facts, plan, options) : 'nothing-to-publish';
       if (end === 'nothing-to-publish' || end === 'removed') {
         log.warn(
           { end },
@@ -81,10 +84,11 @@ export async function relay(options: RelayOptions): Promise<void> {
     }
     // It may send something else by now.
     facts = undefined;
+    failures++;
     retryMs = Date.now() - startedAt > healthyLifeMs ? firstRetryMs : Math.min(retryMs * 2, slowestRetryMs);
     await pause(retryMs, signal);
     // Mostly the encoder had gone, which is seen a moment later. The address has the stream key in it.
-    const words = why.replaceAll(url, 'the stream');
+    const words = why.replaceAll(urls.any, 'the stream').replaceAll(urls.timed ?? urls.any, 'the stream');
     if (!signal.aborted) log.warn({ why: words }, 'an encoder is not in its room though it sends; it is tried again');
   }
 }
@@ -92,9 +96,10 @@ export async function relay(options: RelayOptions): Promise<void> {
 /** Answers why it ended, in words where ffmpeg did. */
 async function publish(
   server: MediaServer,
+  url: string,
   facts: IngestFacts,
   plan: IngestPlan,
-  { roomId, url, tools, rtcpPort, onPresence, log, signal }: RelayOptions,
+  { roomId, tools, rtcpPort, onPresence, log, signal }: RelayOptions,
 ): Promise<'asked' | 'removed' | 'media-server-lost' | string> {
   // A new one each time: numbers and times of packets begin anew, which nobody who receives them could follow.
   const mediaId = newMediaId('ingest', identity);

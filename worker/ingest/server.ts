@@ -2,9 +2,12 @@
 import { z } from 'zod';
 
 export interface IngestServerAddress {
-  /** On this machine. */
+  /** Ports on this machine: of its API, and of where it is read. */
   apiPort: number;
   rtspPort: number;
+  rtmpPort: number;
+  /** Where it listens for encoders, and is read by RTMP. */
+  host: string;
   /** What opens its API. */
   secret: string;
 }
@@ -18,6 +21,8 @@ export interface IngestStream {
   /** A new one with each connection of the encoder. */
   connection: string;
   protocol: IngestProtocol;
+  /** As it calls them, such as `H264`, `MPEG-4 Audio`. */
+  codecs: string[];
   /** Of the connection so far. */
   bytesReceived: number;
   packetsReceived: number;
@@ -41,6 +46,7 @@ const pathsShape = z.object({
       name: z.string(),
       ready: z.boolean(),
       source: z.object({ type: z.string(), id: z.string() }).nullable(),
+      tracks: z.array(z.string()),
       bytesReceived: z.number(),
     }),
   ),
@@ -76,12 +82,13 @@ export function createIngestServer({ apiPort, secret }: IngestServerAddress): In
         const answer = await ask('GET', `srtconns/list?itemsPerPage=${pageSize}`);
         for (const each of srtShape.parse(await answer.json()).items) srt.set(each.id, each);
       }
-      return items.flatMap(({ name, ready, source, bytesReceived }) => {
+      return items.flatMap(({ name, ready, source, tracks, bytesReceived }) => {
         const protocol = protocols[source?.type ?? '']?.protocol;
         if (!ready || !source || !protocol) return [];
         const { packetsReceived = 0, packetsReceivedDrop = 0 } = srt.get(source.id) ?? {};
         const counters = { bytesReceived, packetsReceived, packetsLost: packetsReceivedDrop };
-        return [{ streamKey: keyOfPath(name) ?? '', connection: source.id, protocol, ...counters }];
+        const streamKey = keyOfPath(name) ?? '';
+        return [{ streamKey, connection: source.id, protocol, codecs: tracks, ...counters }];
       });
     },
 
@@ -97,6 +104,18 @@ const pathOf = (streamKey: string): string => `live/${streamKey}`;
 /** Null for what is no place that encoders send to. */
 export const keyOfPath = (path: string): string | null => /^live\/([A-Za-z0-9_-]+)$/.exec(path)?.[1] ?? null;
 
-/** Where a stream is read, on this machine. */
-export const readingUrl = (rtspPort: number, streamKey: string, password: string): string =>
+/** Where a stream is read, whatever its codecs are. Its tracks are placed in time by when they came. */
+export const rtspUrl = ({ rtspPort }: IngestServerAddress, streamKey: string, password: string): string =>
   `rtsp://tapedeck:${password}@127.0.0.1:${rtspPort}/${pathOf(streamKey)}`;
+
+/** Where it is read with the times that the encoder gave its tracks; null for codecs that cannot be read there. */
+export function rtmpUrl(
+  { host, rtmpPort }: IngestServerAddress,
+  { streamKey, codecs }: Pick<IngestStream, 'streamKey' | 'codecs'>,
+  password: string,
+): string | null {
+  if (codecs.some((codec) => codec !== 'H264' && codec !== 'MPEG-4 Audio')) return null;
+  const local = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  const authority = `${local.includes(':') ? `[${local}]` : local}:${rtmpPort}`;
+  return `rtmp://${authority}/${pathOf(streamKey)}?user=tapedeck&pass=${password}`;
+}

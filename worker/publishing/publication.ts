@@ -17,8 +17,8 @@ const firstRetryMs = 250;
 const longestRetryMs = 5_000;
 
 const tracks: RtpTrack[] = [
-  { mid: publishedTracks.sound.mid, kind: 'AUDIO', codec: 'opus', source: null },
-  // People look at it as at a shared screen: whole, and as the main thing.
+  // People look at it as at a shared screen, whole and as the main thing; its sound belongs to that, and is nobody besides.
+  { mid: publishedTracks.sound.mid, kind: 'AUDIO', codec: 'opus', source: 'screen' },
   { mid: publishedTracks.picture.mid, kind: 'VIDEO', codec: 'h264', source: 'screen', h264Profile: '42e01f' },
 ];
 

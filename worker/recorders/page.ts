@@ -133,7 +133,7 @@ export function createPageRecorder(options: PageRecorderOptions): PageRecorder {
           soundServer: sound.server,
           soundSource: sound.monitor,
         },
-        ...{ width, height, fps },
+        ...{ width, height, fps, encoding: source.encoding },
       },
       ended,
       countFrames: () => session.countFrames(),

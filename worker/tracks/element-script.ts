@@ -36,7 +36,8 @@ export const elementScript = (kinds: readonly TrackKind[]): string => `(() => {
   function base64Of(blob) {
     return new Promise((resolve, reject) => {
       const reader = new FileReader();
-      reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(',') + 1));
+      // The type before it may have commas in it.
+      reader.onload = () => resolve(reader.result.slice(reader.result.lastIndexOf(',') + 1));
       reader.onerror = () => reject(reader.error);
       reader.readAsDataURL(blob);
     });
@@ -89,7 +90,10 @@ export const elementScript = (kinds: readonly TrackKind[]): string => `(() => {
       if (recorded.get(element)?.recorder === recorder) recorded.delete(element);
       told.then(() => tell({ type: 'end', key, cause }));
     };
-    all.onaddtrack = all.onremovetrack = () => end('CHANGED');
+    const idsOf = () => all.getTracks().map((track) => track.id).sort().join(' ');
+    const ids = idsOf();
+    // It is told of the tracks too that are there from the beginning.
+    all.onaddtrack = all.onremovetrack = () => idsOf() !== ids && end('CHANGED');
     recorder.start(sliceMs);
     recorded.set(element, { recorder, end });
   }

@@ -59,6 +59,7 @@ CREATE TABLE "participant" (
     "joined_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "published_at" TIMESTAMPTZ(3),
     "left_at" TIMESTAMPTZ(3),
+    "removed_at" TIMESTAMPTZ(3),
 
     CONSTRAINT "participant_pkey" PRIMARY KEY ("id")
 );
@@ -98,6 +99,9 @@ CREATE UNIQUE INDEX "participant_media_id_key" ON "participant"("media_id");
 
 -- CreateIndex
 CREATE INDEX "participant_room_id_left_at_idx" ON "participant"("room_id", "left_at");
+
+-- CreateIndex
+CREATE INDEX "participant_room_id_identity_idx" ON "participant"("room_id", "identity");
 
 -- CreateIndex
 CREATE INDEX "participant_session_id_idx" ON "participant"("session_id");
