@@ -21,6 +21,7 @@ export default defineConfig({
     testTimeout: 60_000,
     // A stack, or a media server, is started and stopped in some of them, on a machine that does other work.
     hookTimeout: 180_000,
+    teardownTimeout: 120_000,
     projects: [
       {
         extends: true,

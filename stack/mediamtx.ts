@@ -28,9 +28,17 @@ const shutdownMs = 5_000;
 /** An encoder that is silent for this long is gone. Its 10 s of its own accord would leave a frozen picture in the room. */
 const silenceLimit = '5s';
 
+/** Its program, which set-up found, or undefined: some machines cannot get it. */
+export function findMediamtx(projectRoot: string): string | undefined {
+  const note = join(projectRoot, 'build', 'mediamtx');
+  const program = existsSync(note) ? readFileSync(note, 'utf8').trim() : '';
+  return existsSync(program) ? program : undefined;
+}
+
 /** `secret` opens its API. Throws MediamtxUnavailableError. */
 export function prepareMediamtx(config: Config, ports: MediamtxPorts): { secret: string; spec: ProcessSpec } {
-  const program = programFoundBySetup(config.projectRoot);
+  const program = findMediamtx(config.projectRoot);
+  if (!program) throw new MediamtxUnavailableError('MediaMTX is missing. `npm run setup` says how to get it.');
   const folder = join(config.dataDir, 'mediamtx');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const file = join(folder, 'mediamtx.yml');
@@ -81,12 +89,6 @@ function settings(host: string, ports: MediamtxPorts, origin: string) {
     ...{ hls: false, webrtc: false, metrics: false, pprof: false, playback: false },
     paths: { '~^live/[A-Za-z0-9_-]{16,128}$': { source: 'publisher', overridePublisher: true } },
   };
-}
-
-function programFoundBySetup(projectRoot: string): string {
-  const note = join(projectRoot, 'build', 'mediamtx');
-  if (existsSync(note)) return readFileSync(note, 'utf8').trim();
-  throw new MediamtxUnavailableError('MediaMTX has not been looked for yet. Run `npm run setup`.');
 }
 
 /** A refusal will do: who may use the API is only known once our own processes run. Another program at its port will not. */

@@ -7,7 +7,7 @@ import { endHosts, killHosts } from './hosts.js';
 import { prepareJanus } from './janus.js';
 import { endLeftovers, keepNotes } from './leftovers.js';
 import { createLog, type LineSink } from './log.js';
-import { prepareMediamtx } from './mediamtx.js';
+import { findMediamtx, prepareMediamtx } from './mediamtx.js';
 import { migrate } from './migrations.js';
 import { choosePorts } from './ports.js';
 import { openCluster, postgresServer } from './postgres.js';
@@ -66,8 +66,7 @@ const stopOrder: readonly ProcessName[] = [
 
 /**
  * Resolves when the API answers and both workers are ready. Throws DataFolderInUseError, PortTakenError,
- * PostgresUnavailableError, TemporalUnavailableError, JanusUnavailableError, MediamtxUnavailableError, MigrationError,
- * or ProcessFailedError; nothing is left running then.
+ * PostgresUnavailableError, TemporalUnavailableError, JanusUnavailableError, MigrationError, or ProcessFailedError; nothing is left running then.
  */
 export async function startStack({
   config,
@@ -110,7 +109,10 @@ export async function startStack({
     const cluster = config.databaseUrl ? undefined : await openCluster(dataDir);
     const engineIsOurs = !config.temporal.address;
     const janusIsOurs = !config.media.url;
-    const takesIngest = services.includes('rooms');
+    const takesIngest = services.includes('rooms') && findMediamtx(projectRoot) !== undefined;
+    if (services.includes('rooms') && !takesIngest) {
+      log('stack', 'MediaMTX is missing: encoders cannot publish into rooms. `npm run setup` says how to get it');
+    }
     const local = '127.0.0.1';
     const ports = await choosePorts({
       PORT: { host: config.host, port: config.port, needed: services.includes('api') },

@@ -4,6 +4,7 @@ import { type Config, requireDatabaseUrl, requireMediaServer } from '../src/conf
 import { createDatabase } from '../src/db.js';
 import { createWake } from '../src/events/outbox.js';
 import { createMediaLink } from '../src/media/media-link.js';
+import { createLostRenders } from '../src/services/lost-renders.js';
 import { createRoomRecordings } from '../src/services/room-recordings.js';
 import { createJobStarter } from '../src/services/start-job.js';
 import { createEngine, createTemporalClient } from '../src/temporal/client.js';
@@ -26,7 +27,10 @@ export async function startRoomsWorker(config: Config, log: Logger): Promise<Run
     const engine = createEngine(client);
     const wake = createWake(db);
     const starter = createJobStarter({ db, wake, config, engine });
-    const looks = [createRoomRecordings({ db, config, engine, starter, log }).look];
+    const looks = [
+      createRoomRecordings({ db, config, engine, starter, log }).look,
+      createLostRenders({ db, media, log }).look,
+    ];
     const free = async () => {
       await media.close();
       await client.connection.close();
@@ -41,7 +45,18 @@ export async function startRoomsWorker(config: Config, log: Logger): Promise<Run
       const { secret, ...ports } = config.ingest;
       const ingest = secret
         ? await startIngest({
-            ...{ address: { secret, ...ports, rtmpPort: config.media.rtmpPort, host: config.host }, db, media, log },
+            ...{
+              address: {
+                secret,
+                ...ports,
+                rtmpPort: config.media.rtmpPort,
+                srtPort: config.media.srtPort,
+                host: config.host,
+              },
+              db,
+              media,
+              log,
+            },
             tools: config.recorder,
             onStats: rooms.state.reportStats,
           }).catch(async (error) => {

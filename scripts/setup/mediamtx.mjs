@@ -1,6 +1,5 @@
 /** MediaMTX, the server that encoders send to by RTMP and SRT. */
 import { ensureProgram, linesToGet } from './program.mjs';
-import { SetupError } from './terminal.mjs';
 
 const version = '1.12.3';
 const arch = process.arch === 'x64' ? 'amd64' : process.arch;
@@ -24,14 +23,15 @@ const mediamtx = {
   buildTime: 'about a minute',
   downloadUrl: `https://github.com/bluenviron/mediamtx/releases/download/v${version}/mediamtx_v${version}_linux_${arch}.tar.gz`,
   archived: 'mediamtx',
-  // Names of settings changed before 1.12.
-  isItself: (answer) => Number(/^v1\.(\d+)\./.exec(answer)?.[1]) >= 12,
+  // Its settings, its API and the headers of its answers, by which the stack knows it, change from one 1.x to the next.
+  isItself: (answer) => /^v1\.12\./.test(answer),
 };
 
+/** Everything but encoders in rooms does without it. */
 export async function ensureMediamtx() {
   if (await ensureProgram(mediamtx)) return;
-  throw new SetupError(
-    'MediaMTX is missing, and neither its download nor Go 1.21 or newer is at hand. Do this, then run this again:\n\n  ' +
-      linesToGet(mediamtx).join('\n  '),
+  console.warn(
+    'Encoders cannot publish into rooms (RTMP, SRT): MediaMTX is missing, and neither its download nor Go 1.21 or newer is at hand. Everything else runs. To get it, do this, then run this again:\n\n  ' +
+      `${linesToGet(mediamtx).join('\n  ')}\n`,
   );
 }

@@ -1,20 +1,37 @@
-/** Servers that Debian's packages start by themselves, with settings of their own: Tapedeck starts its own, so they are kept from running. */
+/** Servers that Debian's packages start when they are installed: Tapedeck runs its own, with settings of its own, so these stay off. */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { run } from './terminal.mjs';
 
-/** What apt-get runs with. In this runlevel no package starts a server, unless systemd is the init. */
+/** What apt-get runs with. In this runlevel packages start no servers, but systemd does not know of it. */
 export const installEnvironment = { DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
 
-const systemdRuns = () => existsSync('/run/systemd/system');
+const stopping = (service) => ['systemctl', 'disable', '--now', service];
 
-/** Whether systemd runs this service, or will when the machine starts: one from before is somebody's. */
+/** Whether systemd runs it, or will at the machine's next start. */
 export function isInService(service) {
   if (!systemdRuns()) return false;
-  const says = (question) => spawnSync('systemctl', ['--quiet', question, service], { stdio: 'ignore' }).status === 0;
+  const says = (question) => spawnSync('systemctl', [question, service], { stdio: 'ignore' }).status === 0;
   return says('is-active') || says('is-enabled');
 }
 
-/** The command that takes out of service what installing its package puts into service; undefined where nothing is to be undone. */
-export function undoing(service) {
-  return systemdRuns() && !isInService(service) ? ['systemctl', 'disable', '--now', service] : undefined;
+/** Runs `install`, and takes out of service what it has put there, also when it failed half-way. What was in service before stays. */
+export async function withoutItsService(service, install, prefix = []) {
+  const somebodys = isInService(service);
+  try {
+    await install();
+  } finally {
+    if (!somebodys && isInService(service)) {
+      const [command, ...args] = [...prefix, ...stopping(service)];
+      await run(command, args);
+    }
+  }
 }
+
+/** The same as a line for a shell; `install` are the arguments of apt-get. */
+export function lineWithoutItsService(service, install) {
+  const line = `RUNLEVEL=${installEnvironment.RUNLEVEL} apt-get ${install.join(' ')}`;
+  return systemdRuns() && !isInService(service) ? `${line} && ${stopping(service).join(' ')}` : line;
+}
+
+const systemdRuns = () => existsSync('/run/systemd/system');

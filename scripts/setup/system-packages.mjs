@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { findProgram, isRoot, setting } from './machine.mjs';
-import { installEnvironment, isInService, undoing } from './package-services.mjs';
+import { installEnvironment, lineWithoutItsService, withoutItsService } from './package-services.mjs';
 import { run, SetupError, step } from './terminal.mjs';
 
 const debianPackages = [
@@ -14,7 +14,7 @@ const debianPackages = [
   'fonts-dejavu-core',
   'util-linux',
 ];
-/** A package, a program and a service by this name: open to the network, with secrets that everybody knows. */
+/** The name of a package, its program and its service, which is open to the network with secrets that everybody knows. */
 const janus = 'janus';
 
 /** Names of what is missing; a setting may point to another place than the PATH. */
@@ -43,16 +43,9 @@ export async function ensureSystemPackages() {
   const bringsJanus = missing.includes(janus);
   const packages = [...debianPackages, ...(bringsJanus ? [janus] : [])];
   const installArgs = ['install', '-y', '--no-install-recommends', ...packages];
-  const undo = bringsJanus ? undoing(janus) : undefined;
-
-  const environment = Object.entries(installEnvironment).map(([name, value]) => `${name}=${value}`);
-  const byHand = [
-    'apt-get update',
-    `${environment.join(' ')} apt-get ${installArgs.join(' ')}`,
-    ...(undo ? [undo.join(' ')] : []),
-  ].join(' && ');
-  const why = bringsJanus
-    ? `\n\nThe package janus starts a server that is open to the network; this line keeps it from running${undo ? '' : ' on systems without systemd'}.`
+  const byHand = `apt-get update && ${bringsJanus ? lineWithoutItsService(janus, installArgs) : `apt-get ${installArgs.join(' ')}`}`;
+  const note = bringsJanus
+    ? '\n\nThe package janus starts a server of its own, open to the network; Tapedeck does without it, so the line keeps it off.'
     : '';
   if (!findProgram('apt-get')) {
     throw new SetupError(
@@ -62,17 +55,18 @@ export async function ensureSystemPackages() {
   const prefix = isRoot() ? [] : sudoWithoutPassword();
   if (!prefix) {
     throw new SetupError(
-      `Missing programs: ${wanted}.\nRun this line, then run set-up again:\n\n  sudo sh -c '${byHand}'`,
+      `Missing programs: ${wanted}.\nRun this line, then run set-up again:\n\n  sudo sh -c '${byHand}'${note}`,
     );
   }
   await step(`Debian packages (missing: ${wanted})`, async () => {
     const apt = (...args) => {
       // Another package manager may be at work, on a machine that has just booted for instance.
       const [command, ...rest] = [...prefix, 'apt-get', '-o', 'DPkg::Lock::Timeout=300', ...args];
-      return run(command, rest, { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
+      return run(command, rest, { env: { ...process.env, ...installEnvironment } });
     };
+    const install = () => apt(...installArgs);
     await apt('update');
-    await apt(...installArgs).catch((error) => {
+    await (bringsJanus ? withoutItsService(janus, install, prefix) : install()).catch((error) => {
       throw new SetupError(
         `${error.message}\n\nWhere there is no package chromium (on Ubuntu it is a snap), install Google Chrome and the other packages yourself and set CHROMIUM_PATH=google-chrome-stable.`,
       );
@@ -88,7 +82,8 @@ export async function ensureSystemPackages() {
 
 function sudoWithoutPassword() {
   const works = findProgram('sudo') && spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0;
-  return works ? ['sudo', '-n', 'env', 'DEBIAN_FRONTEND=noninteractive'] : undefined;
+  const environment = Object.entries(installEnvironment).map(([name, value]) => `${name}=${value}`);
+  return works ? ['sudo', '-n', 'env', ...environment] : undefined;
 }
 
 /** Postgres refuses to run as root: it then runs as this user. */

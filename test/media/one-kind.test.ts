@@ -19,10 +19,14 @@ afterAll(async () => {
 test.each([
   [{ hasVideo: false }, { video: false, audio: true }],
   [{ hasAudio: false }, { video: true, audio: false }],
-])('an archive that shall have one kind of media alone, %j, has the other in no file', async (wish, kinds) => {
-  const archive = await kit.start({ ...wish, maxDuration: 3, width: 320, height: 240 });
-  await archive.until('COMPLETE');
-  const { video, audio, durationMs } = await probe(await archive.download(folder), { ffprobe: 'ffprobe' });
-  expect({ video: video !== null, audio: audio !== null }).toEqual(kinds);
-  expect(durationMs).toBeGreaterThan(1_500);
-}, 150_000);
+])(
+  'an archive that shall have one kind of media alone, %j, has the other in no file',
+  async (wish, kinds) => {
+    const archive = await kit.start({ ...wish, maxDuration: 3, width: 320, height: 240 });
+    await archive.until('COMPLETE');
+    const { video, audio, durationMs } = await probe(await archive.download(folder), { ffprobe: 'ffprobe' });
+    expect({ video: video !== null, audio: audio !== null }).toEqual(kinds);
+    expect(durationMs).toBeGreaterThan(1_500);
+  },
+  150_000,
+);

@@ -1,10 +1,11 @@
 /** A recording becomes playable in the qualities that its session asks for. */
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { defaultProfiles, type PlaybackProfile } from '../../src/rooms/profiles.js';
+import { makePlayable } from '../../worker/finalize/playable.js';
 import { ladderFor, makeRenditions } from '../../worker/finalize/renditions.js';
 import { cardInputs } from '../testkit/media-card.js';
 import { contentReport } from '../testkit/media-report.js';
@@ -75,3 +76,49 @@ test('a rate of its own is kept, and a picture of another shape keeps its shape'
   ];
   expect(Number(execFileSync('ffprobe', ['-v', 'error', ...entries, media], { encoding: 'utf8' }))).toBe(40);
 }, 60_000);
+
+test('what was broken off before is not encoded again', async () => {
+  const { folder, file } = recording({ width: 640, height: 360 }, 3);
+  const made = await makePlayable({ file, workFolder: folder, tools, profiles: defaultProfiles, asIs: true });
+  expect(made?.files.map(({ about }) => about.name)).toEqual(['master.m3u8', '360p0.m3u8', '360p0.mp4']);
+  expect(made?.pieces).toMatchObject({ source: { durationMs: 3_000 }, transcoded: { count: 0 } });
+}, 60_000);
+
+test.runIf(canMount())(
+  'a disk with no room for renditions leaves the recording as it was, or nothing to play',
+  async () => {
+    const { folder, file } = recording({ width: 640, height: 360 }, 6);
+    const { size } = statSync(file);
+    // Room for a copy, not for what is larger.
+    const large = [{ name: 'large', fps: 0, bitrate: 9_000_000, width: 640, height: 340 }];
+    for (const [room, kinds] of [
+      [size * 1.2, 3],
+      [size / 4, null],
+    ] as const) {
+      const workFolder = smallDisk(folder, room);
+      const problems: unknown[] = [];
+      const profiles = [...large, ...defaultProfiles];
+      const onProblem = (error: unknown) => problems.push(error);
+      const made = await makePlayable({ file, workFolder, tools, profiles, onProblem });
+      expect(made?.files.length ?? null).toBe(kinds);
+      expect(problems).toHaveLength(kinds === null ? 2 : 1);
+      expect(existsSync(join(workFolder, 'renditions'))).toBe(kinds !== null);
+    }
+  },
+  60_000,
+);
+
+/** A file system of its own, unmounted when the test is finished. */
+function smallDisk(within: string, bytes: number): string {
+  const disk = join(within, `disk-${Math.round(bytes)}`);
+  mkdirSync(disk);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${Math.ceil(bytes)}`, 'tapedeck-test', disk]);
+  onTestFinished(() => {
+    execFileSync('umount', ['-l', disk]);
+  });
+  return disk;
+}
+
+function canMount(): boolean {
+  return spawnSync('unshare', ['--mount', 'true']).status === 0;
+}

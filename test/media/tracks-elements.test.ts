@@ -25,7 +25,7 @@ let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'tapedeck-test-'));
   await Promise.all([film('red', 437), film('blue', 900), sound(1_500)]);
-}, 60_000);
+});
 afterAll(() => rmSync(folder, { recursive: true }));
 
 async function film(colour: string, tone: number): Promise<void> {
@@ -63,7 +63,7 @@ test('each media element of a page has a file of its own, later ones too, and wh
       <video id="foreign" src="${strange}/blue.mp4" autoplay loop width="50"></video>
       <script>
         setTimeout(() => document.body.insertAdjacentHTML('beforeend',
-          '<video src="/blue.mp4" autoplay loop width="300"></video><audio id="sound" src="/tone.mp3" autoplay loop></audio>'), 4000);
+          '<video src="/blue.mp4" autoplay loop width="300"></video><audio id="sound" src="/tone.mp3" autoplay loop></audio>'), 10000);
       </script>`,
   });
   const host = await hostOn(`${url}/`, { individual: true, maxDurationMs: 120_000 });

@@ -368,8 +368,11 @@ describe('what may be said', () => {
 });
 
 describe('when the media server is away', () => {
-  test('browsers are told to try again, those that are in are told to come back, and they can', async () => {
+  test('browsers are told to try again, those that are in are told to come back, and they can', {
+    timeout: 120_000,
+  }, async () => {
     const own = await startMediaServer({ listening: false });
+    onTestFinished(() => own.close());
     const loaded = await startReplica(inject('stack').databaseUrl, {
       media: { ...loadConfig().media, ...own.address },
     });
@@ -414,6 +417,7 @@ describe('when the media server is away', () => {
 
   test('one that hangs is given up after a while', { timeout: 120_000 }, async () => {
     const own = await startMediaServer({ listening: false });
+    onTestFinished(() => own.close());
     const { databaseUrl } = inject('stack');
     const replica = await startReplica(databaseUrl, { media: { ...loadConfig().media, ...own.address } });
     const { connection } = await join(await room.token(), { url: replica.url });
@@ -424,7 +428,6 @@ describe('when the media server is away', () => {
     } finally {
       process.kill(pid, 'SIGCONT');
       await replica.close();
-      await own.close();
     }
   });
 

@@ -1,17 +1,19 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { pino } from 'pino';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { isolatedConfig, temporaryDataFolder } from '../../stack/isolated.js';
 import { type MediamtxPorts, prepareMediamtx } from '../../stack/mediamtx.js';
 import { choosePorts } from '../../stack/ports.js';
 import { type SupervisedProcess, supervise } from '../../stack/supervisor.js';
 import { startGatekeeper } from '../../worker/ingest/gatekeeper.js';
-import { createIngestServer, type IngestServerAddress, rtmpUrl, rtspUrl } from '../../worker/ingest/server.js';
+import { createIngestServer, type IngestServerAddress, rtspUrl, timedUrl } from '../../worker/ingest/server.js';
 import { startEncoder } from '../testkit/encoder.js';
 
 const streamKey = 'a-stream-key-of-a-room';
 const readingPassword = 'what-our-reader-says';
+// Six programs at once, each of which may take most of a minute where other tests run beside it.
+vi.setConfig({ testTimeout: 120_000 });
 const free = { host: '127.0.0.1', port: 0, needed: true };
 
 const folder = temporaryDataFolder();
@@ -32,20 +34,20 @@ beforeAll(async () => {
   });
 });
 afterAll(async () => {
-  await process.stop();
+  await process?.stop();
   folder.remove();
 });
 
 const place = (scheme: 'rtmp' | 'rtsp', path: string) => `${scheme}://127.0.0.1:${ports[scheme]}/${path}`;
 const srtPlace = (streamId: string) => `srt://127.0.0.1:${ports.srt}?streamid=${streamId}&pkt_size=1316`;
 const address = (): IngestServerAddress => ({
-  ...{ apiPort: ports.api, rtspPort: ports.rtsp, rtmpPort: ports.rtmp, host: '127.0.0.1', secret },
+  ...{ apiPort: ports.api, rtspPort: ports.rtsp, rtmpPort: ports.rtmp, srtPort: ports.srt, host: '127.0.0.1', secret },
 });
 const streams = () => createIngestServer(address()).streams();
 
 /** Whether there is something to read. */
 function canRead(url: string): Promise<boolean> {
-  const reader = spawn('ffprobe', ['-v', 'error', url], { stdio: 'ignore', timeout: 20_000 });
+  const reader = spawn('ffprobe', ['-v', 'error', url], { stdio: 'ignore', timeout: 45_000 });
   return once(reader, 'exit').then(([code]) => code === 0);
 }
 
@@ -54,7 +56,7 @@ function canSend(url: string): Promise<boolean> {
   const picture = '-re -f lavfi -i testsrc=s=64x64:r=10 -t 5 -c:v libx264 -preset ultrafast';
   const format = url.startsWith('rtsp') ? 'rtsp' : url.startsWith('srt') ? 'mpegts' : 'flv';
   const args = ['-nostdin', '-v', 'error', ...picture.split(' '), '-f', format, url];
-  const sender = spawn('ffmpeg', args, { stdio: 'ignore', timeout: 20_000 });
+  const sender = spawn('ffmpeg', args, { stdio: 'ignore', timeout: 45_000 });
   return once(sender, 'exit').then(([code]) => code === 0);
 }
 
@@ -63,14 +65,15 @@ test('what an encoder sends is read by us, and by nobody who lacks our password'
   await expect.poll(streams, { timeout: 30_000 }).toMatchObject([{ streamKey, protocol: 'RTMP' }]);
   const readable = {
     us: canRead(rtspUrl(address(), streamKey, readingPassword)),
-    usByRtmp: canRead(rtmpUrl(address(), { streamKey, codecs: [] }, readingPassword) as string),
+    usByRtmp: canRead(timedUrl(address(), { streamKey, codecs: ['H264'] }, readingPassword)),
+    usBySrt: canRead(timedUrl(address(), { streamKey, codecs: ['H265'] }, readingPassword)),
     wrongPassword: canRead(rtspUrl(address(), streamKey, 'something-else')),
     rtmp: canRead(place('rtmp', `live/${streamKey}`)),
     rtmpWithSecret: canRead(place('rtmp', `live/${streamKey}?user=tapedeck&pass=${secret}`)),
     srt: canRead(srtPlace(`read:live/${streamKey}`)),
   };
   expect(await settled(readable)).toEqual({
-    ...{ us: true, usByRtmp: true },
+    ...{ us: true, usByRtmp: true, usBySrt: true },
     ...{ wrongPassword: false, rtmp: false, rtmpWithSecret: false, srt: false },
   });
 });

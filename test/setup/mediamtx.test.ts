@@ -51,13 +51,23 @@ esac`,
   expect(existsSync(join(module, 'internal'))).toBe(false);
 });
 
-test('one on the PATH is taken, unless it is too old for our settings', () => {
-  program('mediamtx', 'echo v1.11.3');
+test('one on the PATH is taken, unless it is older or newer than our settings', () => {
+  const note = join(clone, 'build', 'mediamtx');
+  program('go', 'echo go1.18');
+  for (const version of ['v1.11.3', 'v1.13.0', 'v1.120.0']) {
+    program('mediamtx', `echo ${version}`);
+    bring();
+    expect(existsSync(note), version).toBe(false);
+  }
+  program('mediamtx', 'echo v1.12.0');
+  expect(bring()).toMatchObject({ status: 0, stdout: '', stderr: '' });
+  expect(readFileSync(note, 'utf8').trim()).toBe(join(clone, 'bin', 'mediamtx'));
+});
+
+test('without one, set-up goes on, and says what is missing and how to get it', () => {
   program('go', 'echo go1.18');
   const { status, stderr } = bring();
-  expect(status).toBe(1);
+  expect(status).toBe(0);
+  expect(stderr).toContain('Encoders cannot publish into rooms (RTMP, SRT): MediaMTX is missing');
   expect(stderr).toContain('curl -fL');
-  program('mediamtx', 'echo v1.15.0');
-  expect(bring()).toMatchObject({ status: 0, stdout: '' });
-  expect(readFileSync(join(clone, 'build', 'mediamtx'), 'utf8').trim()).toBe(join(clone, 'bin', 'mediamtx'));
 });

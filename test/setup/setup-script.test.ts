@@ -51,10 +51,12 @@ describe('on a machine that lacks something', () => {
       program(name);
   }
 
-  /** Runs set-up as an ordinary user without a network. */
-  function setUp() {
-    const preload =
-      'data:text/javascript,process.getuid=()=>1000;globalThis.fetch=async()=>{throw new Error("offline")}';
+  /** Runs set-up as an ordinary user without a network, on a machine with systemd or with another init. */
+  function setUp({ systemd = false } = {}) {
+    const init = `import fs from'node:fs';import{syncBuiltinESMExports}from'node:module';const{existsSync}=fs;
+      fs.existsSync=(path)=>path==='/run/systemd/system'?${systemd}:existsSync(path);syncBuiltinESMExports();`;
+    const offline = `process.getuid=()=>1000;globalThis.fetch=async()=>{throw new Error("offline")}`;
+    const preload = `data:text/javascript,${encodeURIComponent(init + offline)}`;
     const env = { PATH: bin, HOME: join(clone, 'home') };
     return spawnSync(process.execPath, ['--import', preload, 'scripts/setup.mjs'], {
       cwd: clone,
@@ -69,8 +71,10 @@ describe('on a machine that lacks something', () => {
     expect(status).toBe(1);
     expect(stderr).toContain('Missing programs: chromium, ffmpeg, ffprobe, Xvfb, pulseaudio, pactl, setpriv, janus.');
     expect(stderr).toContain(
-      "sudo sh -c 'apt-get update && apt-get install -y --no-install-recommends chromium ffmpeg xvfb pulseaudio pulseaudio-utils fonts-dejavu-core janus util-linux'",
+      "sudo sh -c 'apt-get update && RUNLEVEL=1 apt-get install -y --no-install-recommends chromium ffmpeg xvfb pulseaudio pulseaudio-utils fonts-dejavu-core util-linux janus'",
     );
+    program('systemctl', 'exit 1');
+    expect(setUp({ systemd: true }).stderr).toContain(" util-linux janus && systemctl disable --now janus'");
   });
 
   test('with sudo that asks no password, it installs them itself', () => {
@@ -80,6 +84,37 @@ describe('on a machine that lacks something', () => {
     expect(readFileSync(join(clone, 'sudo.log'), 'utf8')).toMatch(
       /apt-get .*update\n.*apt-get .*install -y --no-install-recommends chromium /,
     );
+  });
+
+  describe("the server that Debian's janus starts", () => {
+    const commands = () => readFileSync(join(clone, 'sudo.log'), 'utf8');
+    beforeEach(() => {
+      program('apt-get');
+      program('sudo', `printf '%s\\n' "$*" >> ${clone}/sudo.log`);
+    });
+
+    test('is not started, and taken out of service where systemd has started it nevertheless', () => {
+      program(
+        'systemctl',
+        `test "$1 $2" = 'is-enabled janus' && exec /bin/grep -q ' install .*janus' ${clone}/sudo.log`,
+      );
+      setUp({ systemd: true });
+      expect(commands()).toMatch(/ RUNLEVEL=1 apt-get .* janus\n.* systemctl disable --now janus\n$/);
+    });
+
+    test('is left alone where it was in service before', () => {
+      program('systemctl');
+      setUp({ systemd: true });
+      expect(commands()).not.toContain('systemctl');
+    });
+
+    test('does not come when the program is here, whatever else is missing', () => {
+      recordingPrograms();
+      rmSync(join(bin, 'chromium'));
+      setUp({ systemd: true });
+      expect(commands()).toContain(' install ');
+      expect(commands()).not.toContain('janus');
+    });
   });
 
   test('on another distribution, it says what is needed', () => {
@@ -108,6 +143,16 @@ describe('on a machine that lacks something', () => {
     expect(setUp()).toMatchObject({ status: 0 });
     expect(readFileSync(join(cache, 'temporal-1.5.1'), 'utf8')).toContain('Server 1.29.1');
     expect(readFileSync(join(clone, 'build', 'temporal-cli'), 'utf8').trim()).toBe(join(cache, 'temporal-1.5.1'));
+  });
+
+  test('without MediaMTX, set-up is complete with a warning', () => {
+    recordingPrograms();
+    program('go', 'echo go1.18');
+    program('temporal', 'echo "temporal version 1.5.1 (Server 1.29.1, UI 2.42.1)"');
+    const { status, stdout, stderr } = setUp();
+    expect(status).toBe(0);
+    expect(stdout).toContain('Set-up is complete');
+    expect(stderr).toContain('MediaMTX is missing');
   });
 
   test('a TEMPORAL_CLI_PATH that does not work is named, not passed over', () => {

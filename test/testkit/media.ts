@@ -2,6 +2,7 @@
 import { open } from 'node:fs/promises';
 import { expect } from 'vitest';
 import { type MediaFacts, probe } from '../../worker/ffmpeg/probe.js';
+import { median } from './media-report.js';
 
 /** Expects a file that any player plays: mp4 with its index in front, H.264 and AAC, of the given size and length. */
 export async function expectPlayable(
@@ -21,6 +22,12 @@ export async function expectPlayable(
   expect(boxes).toEqual(expect.arrayContaining(['ftyp', 'moov', 'mdat']));
   expect(boxes.indexOf('moov')).toBeLessThan(boxes.indexOf('mdat'));
   return facts;
+}
+
+/** Expects sound and picture together: these are beeps minus their flashes, milliseconds. A single one is off where the machine hangs. */
+export function expectTogether(lagsMs: readonly number[]): void {
+  expect(Math.abs(median(lagsMs) ?? 0)).toBeLessThan(40);
+  for (const lag of lagsMs) expect(Math.abs(lag)).toBeLessThan(120);
 }
 
 async function topLevelBoxes(file: string): Promise<string[]> {

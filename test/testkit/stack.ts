@@ -25,7 +25,33 @@ declare module 'vitest' {
 
 const shownLines = 100;
 
-export default async function startSharedStack(project: TestProject): Promise<() => Promise<void>> {
+interface Running {
+  provided: SharedStack;
+  stop(hasFailed: boolean): Promise<void>;
+}
+interface Shared {
+  running: Promise<Running>;
+  users: number;
+}
+// Each project of tests calls this, in a module of its own: what they share is where all of them find it.
+const shared = globalThis as { [key: symbol]: Shared | undefined };
+const place = Symbol.for('tapedeck.stack');
+
+export default async function shareStack(project: TestProject): Promise<() => Promise<void>> {
+  shared[place] ??= { running: startSharedStack(), users: 0 };
+  const own = shared[place];
+  own.users++;
+  const running = await own.running;
+  project.provide('stack', running.provided);
+  return async () => {
+    own.users--;
+    if (own.users > 0) return;
+    shared[place] = undefined;
+    await running.stop(project.vitest.state.getCountOfFailedTests() > 0);
+  };
+}
+
+async function startSharedStack(): Promise<Running> {
   const { dataDir, remove } = temporaryDataFolder();
   const logFile = join(dataDir, 'stack.log');
   const file = createWriteStream(logFile);
@@ -38,13 +64,14 @@ export default async function startSharedStack(project: TestProject): Promise<()
       log: (line) => file.write(`${line}\n`),
     });
     const { url, apiKey, databaseUrl, temporalAddress, mediaServer } = stack;
-    project.provide('stack', { url, apiKey, databaseUrl, temporalAddress, dataDir, mediaServer });
-    return async () => {
-      await stack.stop();
-      await closed();
-      const failed = project.vitest.state.getCountOfFailedTests() > 0;
-      if (failed) console.error(`The log of the stack is kept in ${logFile}`);
-      else remove();
+    return {
+      provided: { url, apiKey, databaseUrl, temporalAddress, dataDir, mediaServer },
+      async stop(hasFailed) {
+        await stack.stop();
+        await closed();
+        if (hasFailed) console.error(`The log of the stack is kept in ${logFile}`);
+        else remove();
+      },
     };
   } catch (error) {
     await closed();

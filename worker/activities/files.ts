@@ -44,7 +44,7 @@ export function createFileActivities(
   }
 
   async function make(jobId: string, version: number): Promise<Delivered> {
-    const { cancellationSignal: signal } = Context.current();
+    const { cancellationSignal: signal, info } = Context.current();
     const folder = jobFolder(config, jobId);
     const job = await db.job.findUniqueOrThrow({
       where: { id: jobId },
@@ -55,10 +55,12 @@ export function createFileActivities(
     await endHosts(folder);
     await captures.warned({ jobId, incarnation: job.incarnation }, []);
     const { diskReserveBytes } = config;
-    if (parts) await fetchShippedParts({ store: parts, jobFolder: folder, jobId, diskReserveBytes, signal });
+    const source = job.source as unknown as PageSource;
+    const profiles = job.automatic && job.session ? (job.session.profiles as unknown as PlaybackProfile[]) : [];
+    const wanted = { ...source, renditions: profiles.length > 0 };
+    if (parts) await fetchShippedParts({ store: parts, jobFolder: folder, jobId, diskReserveBytes, wanted, signal });
     if (ended && (await findRecorded(folder)).parts.length === 0) throw new PartsGoneError();
     const base = shownProgress(job);
-    const source = job.source as unknown as PageSource;
     if (source.keep === false)
       return captures.delivered(jobId, await measureJob(folder, config.recorder, signal), version);
     const result = await finalizeJob({
@@ -67,12 +69,13 @@ export function createFileActivities(
       leastMs: job.recordedMs ?? 0,
       name: job.archive?.name ?? 'Recording',
       individual: job.archive?.individual ?? false,
-      profiles: job.automatic && job.session ? (job.session.profiles as unknown as PlaybackProfile[]) : [],
+      ...{ profiles, isRepeated: info.attempt > 1 },
       ...{ hasAudio: source.hasAudio ?? true, hasVideo: source.hasVideo ?? true },
       tools: config.recorder,
       onProgress(fraction) {
         if (!ended) deps.stats.setProgress(jobId, base + (unfinishedProgress - base) * fraction);
       },
+      onUnplayable: (error) => log.warn({ jobId, version, err: error }, 'renditions could not be made as wanted'),
     });
     for (const { incarnation, number, problem } of result.parts)
       if (problem) log.warn({ jobId, version, incarnation, number, problem }, 'a part is in no file of its job');

@@ -36,11 +36,15 @@ export interface FinalizeOptions {
   hasVideo?: boolean;
   /** Renditions for players are made too, of the recording's longest file. */
   profiles?: readonly PlaybackProfile[];
+  /** It was tried before: renditions are not encoded again, since that may be what took the time. */
+  isRepeated?: boolean;
   storage: Pick<Storage, 'put'>;
   tools: MediaTools;
   signal?: AbortSignal;
   /** Called at least once a second while ffmpeg works; 0 to 1. */
   onProgress?: (fraction: number) => void;
+  /** Told why players get less than was wanted. */
+  onUnplayable?: (error: unknown) => void;
 }
 
 /** The result does not have the length of its parts: something would be missing without anyone knowing. */
@@ -191,7 +195,9 @@ async function makeFiles(options: FinalizeOptions, recorded: Recorded, work: str
     longest && profiles.length > 0
       ? await makePlayable({
           ...{ file: longest.file, profiles, workFolder: work, tools, ...(signal ? { signal } : {}) },
+          ...(options.isRepeated ? { asIs: true } : {}),
           onProgress: (fraction) => options.onProgress?.(share + (1 - share) * fraction),
+          onProblem: (error) => options.onUnplayable?.(error),
         })
       : null;
   for (const { path, about } of playable?.files ?? []) files.push(await describe(options, path, about));
@@ -261,7 +267,11 @@ async function finishDeliverable(
     throw new LengthMismatchError(`${base}.mp4`, lengthMs, joined.durationMs);
   }
   const { hasAudio = true, hasVideo = true } = options;
-  if (!hasAudio || !hasVideo) joined.file = await keepOne(joined.file, hasVideo ? 'video' : 'audio', { tools, signal });
+  if (!hasAudio || !hasVideo) {
+    const both = joined.file;
+    joined.file = await keepOne(both, hasVideo ? 'video' : 'audio', { tools, signal });
+    await rm(both);
+  }
   if (!hasVideo) {
     const about = { kind: 'VIDEO', name: `${base}.m4a`, mediaType: 'audio/mp4' } as const;
     const durationMs = Math.round(facts.durationMs);

@@ -1,5 +1,5 @@
 /** What players get of a recording beside the file to download: its renditions, or where these cannot be made, itself. */
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PlaybackProfile } from '../../src/rooms/profiles.js';
 import { masterName, renditionMedia, renditionPlaylist } from '../../src/rooms/renditions.js';
@@ -18,28 +18,42 @@ export interface PlayableOptions {
   /** The recording, mp4. */
   file: string;
   profiles: readonly PlaybackProfile[];
+  /** Nothing is encoded: it took too long before, or was broken off. */
+  asIs?: boolean;
   workFolder: string;
   tools: MediaTools;
   signal?: AbortSignal;
   /** 0 to 1. */
   onProgress?: (fraction: number) => void;
+  /** Told each time that less than was wanted can be made. */
+  onProblem?: (error: unknown) => void;
 }
 
 const playlistType = 'application/vnd.apple.mpegurl';
 
 /**
  * Makes the renditions; what takes too long, or cannot be encoded, is played as it was recorded. Null where there is no
- * picture. Throws ToolError, or the signal's reason.
+ * picture, or no room for even that: the recording itself is worth more. Throws ToolError where ffmpeg cannot be started, or
+ * the signal's reason.
  */
 export async function makePlayable(
   options: PlayableOptions,
 ): Promise<{ files: PlayableFile[]; pieces: PlayerPieces } | null> {
   const folder = join(options.workFolder, 'renditions');
-  await mkdir(folder, { recursive: true });
-  const made = await makeRenditions({ ...options, folder }).catch((error: unknown) => {
-    if (!(error instanceof ToolError) || error.kind === 'not-started') throw error;
-    return makeRenditions({ ...options, folder, asIs: true });
-  });
+  let made = null as Awaited<ReturnType<typeof makeRenditions>>;
+  for (const asIs of options.asIs ? [true] : [false, true]) {
+    try {
+      await mkdir(folder, { recursive: true });
+      made = await makeRenditions({ ...options, folder, asIs });
+      break;
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      if (error instanceof ToolError && error.kind === 'not-started') throw error;
+      options.onProblem?.(error);
+      // What is there of them may be what fills the disk.
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
   if (!made) return null;
   const files = [
     { path: made.master, about: { kind: 'PLAYLIST', name: masterName, mediaType: playlistType } as const },

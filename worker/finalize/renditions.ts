@@ -10,8 +10,12 @@ import { type MediaTools, runTool } from '../ffmpeg/run.js';
 const pieceSeconds = 4;
 const keySeconds = 2;
 const sameShape = 0.01;
-/** Finalizing may take an hour in all; 720p takes 0.6 s of one core for each second and is copied where it can be. */
-const timeLimitMs = 2_400_000;
+/**
+ * A quarter of the hour that finalizing may take: the file to download waits for it. 720p takes 0.6 s of one core for each
+ * second and is copied where it can be.
+ */
+const encodeLimitMs = 720_000;
+const copyLimitMs = 180_000;
 /** Where the box with the codec's settings is found, at the file's beginning. */
 const headBytes = 4_096;
 
@@ -44,7 +48,8 @@ export interface RenditionsOptions {
 
 /**
  * Writes a playlist and a media file for each profile that is not larger than the recording, and the master playlist. One run
- * of ffmpeg decodes the recording once for all. Null where there is no picture. Throws ToolError, or the signal's reason.
+ * of ffmpeg decodes the recording once for all. Null where there is no picture. Throws ToolError, what the disk throws, Error where a
+ * file is not whole, or the signal's reason.
  */
 export async function makeRenditions(
   options: RenditionsOptions,
@@ -56,7 +61,7 @@ export async function makeRenditions(
   const steps = options.asIs ? asItIs(ladder) : planOf(ladder, source.video);
   let unread = '';
   await runTool(tools.ffmpeg, renditionArguments(file, folder, steps, source.video, source.audio !== null), {
-    timeLimitMs,
+    timeLimitMs: options.asIs ? copyLimitMs : encodeLimitMs,
     ...(signal ? { signal } : {}),
     onLine: (line) => {
       const { reports, rest } = parseProgress(`${unread}${line}\n`);
@@ -176,10 +181,14 @@ async function measure(
   const playlist = join(folder, renditionPlaylist(name));
   const media = join(folder, renditionMedia(name));
   const text = await readFile(playlist, 'utf8');
-  const found = [...text.matchAll(/#EXTINF:([\d.]+),\s*\n#EXT-X-BYTERANGE:(\d+)@/g)];
+  const found = [...text.matchAll(/#EXTINF:([\d.]+),\s*\n#EXT-X-BYTERANGE:(\d+)@(\d+)/g)];
   const pieces = found.map(([, seconds, bytes]) => ({ seconds: Number(seconds), bytes: Number(bytes) }));
   const total = pieces.reduce((sum, { seconds }) => sum + seconds, 0);
   const { size } = await stat(media);
+  // ffmpeg ends well though the disk was full.
+  const endsAt = Math.max(0, ...found.map(([, , bytes, from]) => Number(bytes) + Number(from)));
+  if (pieces.length === 0 || endsAt > size || !text.includes('#EXT-X-ENDLIST'))
+    throw new Error(`${media} is not whole: it has ${size} bytes of ${endsAt}. Is there room on the disk?`);
   const facts = await probe(media, { ffprobe: tools.ffprobe, ...(signal ? { signal } : {}) });
   const { width = 0, height = 0 } = facts.video ?? {};
   return {

@@ -1,6 +1,6 @@
 /** Watches the space that is left for the parts, so that recording ends in good order before there is none. */
 import { failure, type JobFailure } from '../../src/jobs/reasons.js';
-import { freeIn, joiningBytes, type Recorded } from '../parts/room.js';
+import { freeIn, joiningBytes, type Recorded, type WantedFiles } from '../parts/room.js';
 import type { WarningBoard } from './warning-board.js';
 
 const lookMs = 1_000;
@@ -23,13 +23,14 @@ export function watchDisk(options: {
   reserveBytes: number;
   /** What has been recorded of the job so far, by earlier hosts too. */
   recorded: () => Recorded;
+  wanted: WantedFiles;
   warnings: WarningBoard;
 }): DiskWatch {
   const { folder, warnings } = options;
   const look = () => {
     const freeBytes = knownFree(folder);
     if (freeBytes === null) return null;
-    const limitBytes = options.reserveBytes + joiningBytes(options.recorded());
+    const limitBytes = options.reserveBytes + joiningBytes(options.recorded(), options.wanted);
     const detail = `${megabytes(freeBytes)} are free where ${folder} is; recording ends below ${megabytes(limitBytes)}.`;
     if (freeBytes < limitBytes * lowFactor) warnings.raise('DISK_LOW', detail);
     if (freeBytes > limitBytes * wellFactor) warnings.clear('DISK_LOW');

@@ -75,6 +75,7 @@ export async function supervise(supervision: Supervision): Promise<HostOutcome> 
       parts: spec.recordedBefore.parts + parts,
       trackBytes: spec.source.individual ? trackBytesIn(dirname(folder)) : 0,
     }),
+    wanted: { ...spec.source, renditions: spec.live },
   });
   let openingMs = usualOpeningMs;
   let capture = null as PageCapture | null;

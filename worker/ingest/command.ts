@@ -93,8 +93,18 @@ export function ingestArguments(
   return [
     ...['-nostdin', '-hide_banner', '-loglevel', 'warning', '-progress', 'pipe:1', '-stats_period', '0.5'],
     ...(url.startsWith('rtsp') ? ['-rtsp_transport', 'tcp'] : []),
-    // It goes on as soon as it knows both tracks; by RTMP the picture begins at a key frame, which may be some seconds away.
-    ...['-analyzeduration', '10000000', '-fpsprobesize', '0', '-fflags', '+nobuffer', '-i', url],
+    // By RTMP it goes on as soon as it knows both tracks, and the picture begins at a key frame, which may be some seconds away; of
+    // the others it looks at all of this, whatever it knows.
+    ...[
+      '-analyzeduration',
+      url.startsWith('rtmp') ? '12000000' : '2500000',
+      '-fpsprobesize',
+      '0',
+      '-fflags',
+      '+nobuffer',
+      '-i',
+      url,
+    ],
     ...video[plan.video],
     ...(plan.audio ? ['-map', '0:a:0', '-af', 'aresample=async=1', ...opus] : []),
     // Browsers and recorders take what arrives together for what belongs together. Two outputs were up to 0.1 s apart; this one

@@ -9,7 +9,7 @@ import { createCounting, type StatsEvent } from './counting.js';
 import { startGatekeeper } from './gatekeeper.js';
 import { withoutLeftovers } from './leftovers.js';
 import { relay } from './relay.js';
-import { createIngestServer, type IngestServerAddress, type IngestStream, rtmpUrl, rtspUrl } from './server.js';
+import { createIngestServer, type IngestServerAddress, type IngestStream, rtspUrl, timedUrl } from './server.js';
 import { openTally } from './tally.js';
 
 export interface IngestOptions {
@@ -33,6 +33,8 @@ interface Relayed {
   counting: ReturnType<typeof createCounting>;
   stop: AbortController;
   ended: Promise<void>;
+  /** Whether it has ended, asked or not. */
+  isOver: boolean;
 }
 
 /** Runs until it is closed, which takes all encoders out of their rooms. Throws when `authPort` is taken. */
@@ -45,7 +47,7 @@ export async function startIngest({
   log,
 }: IngestOptions): Promise<{ close(): Promise<void> }> {
   const server = createIngestServer(address);
-  const linked = withoutLeftovers(media);
+  const linked = withoutLeftovers(media, log);
   const readingPassword = randomBytes(24).toString('base64url');
   const relayed = new Map<string, Relayed>();
   const reports = await openTally();
@@ -72,7 +74,8 @@ export async function startIngest({
 
   function begin(stream: IngestStream, roomId: string): void {
     const stop = new AbortController();
-    const each: Relayed = { stream, roomId, counting: createCounting(), stop, ended: Promise.resolve() };
+    const counting = createCounting();
+    const each: Relayed = { stream, roomId, counting, stop, ended: Promise.resolve(), isOver: false };
     relayed.set(stream.connection, each);
     const ofIt = log.child({ roomId, protocol: stream.protocol });
     ofIt.info('an encoder has connected');
@@ -80,7 +83,7 @@ export async function startIngest({
       roomId,
       urls: {
         any: rtspUrl(address, stream.streamKey, readingPassword),
-        timed: rtmpUrl(address, stream, readingPassword),
+        timed: timedUrl(address, stream, readingPassword),
       },
       media: linked,
       tools,
@@ -92,7 +95,11 @@ export async function startIngest({
       endEncoder: () => server.end(each.stream),
       log: ofIt,
       signal: stop.signal,
-    }).catch((error) => ofIt.error({ err: error }, 'bringing an encoder into its room has failed'));
+    })
+      .catch((error) => ofIt.error({ err: error }, 'bringing an encoder into its room has failed'))
+      .finally(() => {
+        each.isOver = true;
+      });
   }
 
   async function end(connection: string, why: string): Promise<void> {
@@ -111,6 +118,8 @@ export async function startIngest({
       void linked.get().catch((error) => {
         if (!(error instanceof MediaServerLostError)) log.warn({ err: error }, 'rooms may show encoders that are gone');
       });
+      // Whoever sends all the same is brought in again. Before it is asked who sends: an encoder that was ended is not listed then.
+      for (const [connection, { isOver }] of relayed) if (isOver) relayed.delete(connection);
       const streams = await server.streams();
       const rooms = await roomsOf(streams.map(({ streamKey }) => streamKey));
       const sending = new Set(streams.map(({ connection }) => connection));

@@ -21,8 +21,8 @@ export interface Presence {
 
 export interface RelayOptions {
   roomId: string;
-  /** Where the stream is read; `timed`, where it can be had: with the times that the encoder gave. */
-  urls: { any: string; timed: string | null };
+  /** Where the stream is read: at `any` whatever it is, at `timed` with the times that the encoder gave. */
+  urls: { any: string; timed: string };
   media: Pick<MediaLink, 'get'>;
   tools: { ffmpeg: string; ffprobe: string };
   /** Takes RTCP that nobody needs, on 127.0.0.1. */
@@ -47,6 +47,8 @@ const healthyLifeMs = 30_000;
 const mediaServerPollMs = 250;
 /** ffmpeg writes at least ten times a second while it is given something. */
 const stallLimitMs = 8_000;
+/** Before, it waits for the first key frame: encoders that were not told otherwise send one every 8 to 10 s. */
+const beginLimitMs = 20_000;
 const stallLookMs = 1_000;
 const keptLines = 10;
 
@@ -63,7 +65,7 @@ export async function relay(options: RelayOptions): Promise<void> {
       facts ??= await probeIngest(urls.any, { ffprobe: tools.ffprobe, signal });
       const plan = planIngest(facts);
       // What cannot be read at one place may be at the other.
-      const url = failures % 2 === 0 ? (urls.timed ?? urls.any) : urls.any;
+      const url = failures % 2 === 0 ? urls.timed : urls.any;
       const end = plan ? await publish(await media.get(), url, facts, plan, options) : 'nothing-to-publish';
       if (end === 'nothing-to-publish' || end === 'removed') {
         log.warn(
@@ -88,7 +90,7 @@ export async function relay(options: RelayOptions): Promise<void> {
     retryMs = Date.now() - startedAt > healthyLifeMs ? firstRetryMs : Math.min(retryMs * 2, slowestRetryMs);
     await pause(retryMs, signal);
     // Mostly the encoder had gone, which is seen a moment later. The address has the stream key in it.
-    const words = why.replaceAll(urls.any, 'the stream').replaceAll(urls.timed ?? urls.any, 'the stream');
+    const words = why.replaceAll(urls.any, 'the stream').replaceAll(urls.timed, 'the stream');
     if (!signal.aborted) log.warn({ why: words }, 'an encoder is not in its room though it sends; it is tried again');
   }
 }
@@ -103,11 +105,11 @@ async function publish(
 ): Promise<'asked' | 'removed' | 'media-server-lost' | string> {
   // A new one each time: numbers and times of packets begin anew, which nobody who receives them could follow.
   const mediaId = newMediaId('ingest', identity);
-  const publication = await server.publish(roomId, { mediaId, name, tracks: plan.tracks });
   const sound = await openTally();
   let child: Child | undefined;
   let stopFollowing: (() => Promise<void>) | undefined;
   try {
+    const publication = await server.publish(roomId, { mediaId, name, tracks: plan.tracks });
     let tellRemoved: () => void = () => {};
     const removed = new Promise<void>((resolve) => {
       tellRemoved = resolve;
@@ -186,8 +188,9 @@ function readProgress(child: Child): () => Progress {
 async function untilStalled(child: Child, progress: () => Progress, signal: AbortSignal): Promise<string> {
   const { process } = child;
   const runs = () => process.exitCode === null && process.signalCode === null;
-  while (!signal.aborted && runs() && Date.now() - progress().movedAt < stallLimitMs) await pause(stallLookMs, signal);
-  return `ffmpeg got no further for ${stallLimitMs / 1000} s`;
+  const limitMs = () => (progress().position === '' ? beginLimitMs : stallLimitMs);
+  while (!signal.aborted && runs() && Date.now() - progress().movedAt < limitMs()) await pause(stallLookMs, signal);
+  return `ffmpeg got no further for ${limitMs() / 1000} s`;
 }
 
 function untilAborted(signal: AbortSignal): Promise<void> {

@@ -6,7 +6,8 @@ export interface IngestServerAddress {
   apiPort: number;
   rtspPort: number;
   rtmpPort: number;
-  /** Where it listens for encoders, and is read by RTMP. */
+  srtPort: number;
+  /** Where it listens for encoders, and is read by RTMP and SRT. */
   host: string;
   /** What opens its API. */
   secret: string;
@@ -108,14 +109,15 @@ export const keyOfPath = (path: string): string | null => /^live\/([A-Za-z0-9_-]
 export const rtspUrl = ({ rtspPort }: IngestServerAddress, streamKey: string, password: string): string =>
   `rtsp://tapedeck:${password}@127.0.0.1:${rtspPort}/${pathOf(streamKey)}`;
 
-/** Where it is read with the times that the encoder gave its tracks; null for codecs that cannot be read there. */
-export function rtmpUrl(
-  { host, rtmpPort }: IngestServerAddress,
+/** Where it is read with the times that the encoder gave: at less cost by RTMP, which knows two codecs, else by SRT, which knows most. */
+export function timedUrl(
+  { host, rtmpPort, srtPort }: IngestServerAddress,
   { streamKey, codecs }: Pick<IngestStream, 'streamKey' | 'codecs'>,
   password: string,
-): string | null {
-  if (codecs.some((codec) => codec !== 'H264' && codec !== 'MPEG-4 Audio')) return null;
+): string {
   const local = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
-  const authority = `${local.includes(':') ? `[${local}]` : local}:${rtmpPort}`;
-  return `rtmp://${authority}/${pathOf(streamKey)}?user=tapedeck&pass=${password}`;
+  const name = local.includes(':') ? `[${local}]` : local;
+  return codecs.every((codec) => codec === 'H264' || codec === 'MPEG-4 Audio')
+    ? `rtmp://${name}:${rtmpPort}/${pathOf(streamKey)}?user=tapedeck&pass=${password}`
+    : `srt://${name}:${srtPort}?streamid=read:${pathOf(streamKey)}:tapedeck:${password}`;
 }

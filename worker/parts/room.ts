@@ -1,5 +1,6 @@
 /** How much of a disk recordings may take, and how much of it the files will need that are made of them. */
 import { statfsSync } from 'node:fs';
+import type { PageSource } from '../../src/jobs/capture.js';
 
 /** Bytes that may still be written below the folder. Throws when the disk does not say. */
 export function freeIn(folder: string): number {
@@ -15,10 +16,20 @@ export interface Recorded {
   trackBytes: number;
 }
 
+/** Which files are made of a job. */
+export interface WantedFiles extends Pick<PageSource, 'keep' | 'hasAudio' | 'hasVideo'> {
+  /** Renditions for players too. */
+  renditions?: boolean;
+}
+
 /**
  * What making a job's files takes besides what was recorded: a copy of all parts, and when they are joined one of each before. With
- * tracks, one of everything for the tar, and of a single track, which may be all there is.
+ * tracks, one of everything for the tar, and of a single track, which may be all there is. Of one kind of media alone, one more;
+ * renditions are about as large as two.
  */
-export function joiningBytes({ bytes, parts, trackBytes }: Recorded): number {
-  return bytes * (parts > 1 ? 2 : 1) + (trackBytes > 0 ? bytes + 2 * trackBytes : 0);
+export function joiningBytes({ bytes, parts, trackBytes }: Recorded, wanted: WantedFiles = {}): number {
+  const { keep = true, hasAudio = true, hasVideo = true, renditions = false } = wanted;
+  if (!keep) return 0;
+  const copies = (parts > 1 ? 2 : 1) + (hasAudio && hasVideo ? 0 : 1) + (renditions ? 2 : 0);
+  return bytes * copies + (trackBytes > 0 ? bytes + 2 * trackBytes : 0);
 }

@@ -15,6 +15,8 @@ import { publishedTracks } from './tracks.js';
 
 const firstRetryMs = 250;
 const longestRetryMs = 5_000;
+/** A host that ends waits for it; what is left in the room is found there later. */
+const leaveLimitMs = 3_000;
 
 const tracks: RtpTrack[] = [
   // People look at it as at a shared screen, whole and as the main thing; its sound belongs to that, and is nobody besides.
@@ -43,6 +45,8 @@ export async function startPublication(options: {
   const stop = new AbortController();
   const socket = createSocket('udp4');
   let current: RtpPublication | null = null;
+  /** It outlives the connection that it was made by. */
+  let mayBeThere = false;
   const ssrcOf = new Map<number, number>();
   const lines = new Map<number, Line>(
     Object.values(publishedTracks).map(({ ssrc, clockHz }) => [ssrc, createLine(clockHz)]),
@@ -64,6 +68,7 @@ export async function startPublication(options: {
   async function publish(server: MediaServer): Promise<void> {
     // One of an earlier connection may still be there; its packets would go nowhere.
     await server.unpublish(roomId, mediaId);
+    mayBeThere = true;
     const made = await server.publish(roomId, { mediaId, name, tracks });
     for (const { mid, ssrc } of made.tracks) {
       const track = Object.values(publishedTracks).find((each) => each.mid === mid);
@@ -71,6 +76,21 @@ export async function startPublication(options: {
     }
     current = made;
     note(`published in the room as ${mediaId}`);
+  }
+
+  async function leave(server: MediaServer): Promise<void> {
+    await server.unpublish(roomId, mediaId);
+    mayBeThere = false;
+  }
+
+  /** Once more, when it ended between connections. */
+  async function leaveAnew(): Promise<void> {
+    const server = await connectMediaServer(address, { log: pino({ level: 'silent' }) });
+    try {
+      await leave(server);
+    } finally {
+      await server.close();
+    }
   }
 
   async function keep(): Promise<void> {
@@ -81,8 +101,9 @@ export async function startPublication(options: {
         server = await connectMediaServer(address, { log: pino({ level: 'silent' }) });
         await publish(server);
         retryMs = firstRetryMs;
-        await Promise.race([server.ended, once(stop.signal, 'abort')]);
-        if (stop.signal.aborted) await server.unpublish(roomId, mediaId);
+        // Asked to stop while it was being published, it would wait for that in vain.
+        if (!stop.signal.aborted) await Promise.race([server.ended, once(stop.signal, 'abort')]);
+        if (stop.signal.aborted) await leave(server);
         else note('the media server is gone, publishing again');
       } catch (error) {
         note(`not published: ${error instanceof Error ? error.message : String(error)}`);
@@ -101,6 +122,14 @@ export async function startPublication(options: {
     async close() {
       stop.abort();
       await keeping;
+      if (mayBeThere) {
+        const late = sleep(leaveLimitMs, undefined, { ref: false }).then(() => {
+          throw new Error(`the media server did not answer within ${leaveLimitMs / 1000} s`);
+        });
+        await Promise.race([leaveAnew(), late]).catch((error) =>
+          note(`it may still be in the room: ${error instanceof Error ? error.message : String(error)}`),
+        );
+      }
       socket.close();
     },
   };

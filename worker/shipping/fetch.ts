@@ -9,7 +9,7 @@ import { megabytes, StorageFullError, StorageUnavailableError } from '../../src/
 import { findHost } from '../host/client.js';
 import { incarnationFolder, incarnationsIn } from '../host/folders.js';
 import { syncFolder } from '../parts/manifest.js';
-import { freeIn, joiningBytes } from '../parts/room.js';
+import { freeIn, joiningBytes, type WantedFiles } from '../parts/room.js';
 import { makeWorkFolder } from '../work-folder.js';
 import {
   fetchedMark,
@@ -32,6 +32,8 @@ export interface FetchOptions {
   jobId: string;
   /** What is to stay free on this machine's disk, for what it records meanwhile. */
   diskReserveBytes: number;
+  /** What is to be made of them: one file of everything when left out. */
+  wanted?: WantedFiles;
   signal?: AbortSignal;
 }
 
@@ -70,6 +72,7 @@ async function fetchMissing({
   jobFolder,
   jobId,
   diskReserveBytes,
+  wanted: wantedFiles,
   signal,
 }: FetchOptions): Promise<{ fetched: number }> {
   const listed = readListing(jobId, await store.list(jobPrefix(jobId), signal));
@@ -78,7 +81,7 @@ async function fetchMissing({
   if (wanted.length === 0) return { fetched: 0 };
   const work = await makeWorkFolder(jobFolder, 'fetching');
   try {
-    if (wanted.some(({ parts }) => parts.length > 0)) checkRoom(wanted, jobFolder, diskReserveBytes);
+    if (wanted.some(({ parts }) => parts.length > 0)) checkRoom(wanted, jobFolder, diskReserveBytes, wantedFiles);
     let fetched = 0;
     for (const each of wanted) {
       const draft = join(work, `i${each.shipped.incarnation}`);
@@ -116,7 +119,7 @@ function missingOf(shipped: ShippedIncarnation, folder: string): Missing {
 const bytesIn = (ranges: readonly ShippedRange[]): number => ranges.at(-1)?.to ?? 0;
 
 /** Joining comes next: to fetch what cannot be joined would only take the room from what this machine records. */
-function checkRoom(wanted: Missing[], jobFolder: string, reserveBytes: number): void {
+function checkRoom(wanted: Missing[], jobFolder: string, reserveBytes: number, files?: WantedFiles): void {
   const sizes = new Map(partsIn(jobFolder).map((path) => [path, statSync(path).size]));
   let neededBytes = reserveBytes;
   for (const { folder, parts } of wanted) {
@@ -129,7 +132,7 @@ function checkRoom(wanted: Missing[], jobFolder: string, reserveBytes: number): 
   const sum = (files: { size: number }[]) => files.reduce((total, { size }) => total + size, 0);
   const parts = all.filter(({ isTrack }) => !isTrack);
   const trackBytes = sum(all.filter(({ isTrack }) => isTrack));
-  neededBytes += joiningBytes({ bytes: sum(parts), parts: parts.length, trackBytes });
+  neededBytes += joiningBytes({ bytes: sum(parts), parts: parts.length, trackBytes }, files);
   const freeBytes = freeIn(jobFolder);
   if (neededBytes <= freeBytes) return;
   throw new StorageFullError(

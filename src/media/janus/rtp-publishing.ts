@@ -85,12 +85,17 @@ export function createRtpPublishing({ handle, inRoom, address: { url, adminKey }
         ...(source ? { description: source } : {}),
       }));
       const request = { request: 'add_remote_publisher', ...inRoom(roomId), id: mediaId, display: name, streams };
-      const { port, ip } = publicationShape.parse(
-        await handle.request({ ...request, ...(isHere ? { iface: '127.0.0.1' } : {}) }),
-      );
-      await untilPresent(roomId, mediaId);
-      const ssrcs = tracks.map(({ mid }, index) => ({ mid, ssrc: firstSsrc + index * ssrcStep }));
-      return { host: ip ?? hostname, port, tracks: ssrcs };
+      const answer = await handle.request({ ...request, ...(isHere ? { iface: '127.0.0.1' } : {}) });
+      try {
+        const { port, ip } = publicationShape.parse(answer);
+        await untilPresent(roomId, mediaId);
+        const ssrcs = tracks.map(({ mid }, index) => ({ mid, ssrc: firstSsrc + index * ssrcStep }));
+        return { host: ip ?? hostname, port, tracks: ssrcs };
+      } catch (error) {
+        // Nobody else knows that it is there. Why it is of no use is what matters, whatever becomes of its end.
+        await end(roomId, mediaId).catch(() => {});
+        throw error;
+      }
     },
 
     /** Answers whether there was one. */

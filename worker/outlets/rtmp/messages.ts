@@ -21,8 +21,12 @@ export interface RtmpMessage {
 }
 
 const longTimestamp = 0xff_ff_ff;
-/** A server that answers a publisher has nothing that long to say. */
-const longestIncomingBytes = 1_048_576;
+/** A server that answers a publisher has nothing that long to say. With the channels below, 1 MB is all that can pend. */
+const longestIncomingBytes = 65_536;
+/** Servers use two or three. */
+const mostIncomingChannels = 16;
+/** Also what a connection begins with: in smaller ones, a message would be more work than it is worth. */
+const smallestChunkBytes = 128;
 
 /** One message in chunks. `channel`: 2 to 63, one for each kind of message. */
 export function toChunks(message: RtmpMessage, channel: number, chunkBytes: number): Buffer {
@@ -58,7 +62,7 @@ interface Channel {
 /** Takes bytes as they come, and answers the messages that are whole with them. Throws for what is no RTMP. */
 export function createMessageReader(): (bytes: Buffer) => RtmpMessage[] {
   const channels = new Map<number, Channel>();
-  let chunkBytes = 128;
+  let chunkBytes = smallestChunkBytes;
   let unread: Buffer = Buffer.alloc(0);
 
   /** Null: the chunk is not whole yet. */
@@ -78,6 +82,8 @@ export function createMessageReader(): (bytes: Buffer) => RtmpMessage[] {
     const before = channels.get(channel);
     if (format > 0 && !before)
       throw new Error('The server does not speak RTMP as it should: a chunk follows no other.');
+    if (!before && channels.size >= mostIncomingChannels)
+      throw new Error(`The server uses more than ${mostIncomingChannels} channels of RTMP.`);
     const state: Channel = before
       ? { ...before }
       : { type: 0, length: 0, stream: 0, timestamp: 0, delta: 0, isLong: false, parts: [], received: 0 };
@@ -87,6 +93,9 @@ export function createMessageReader(): (bytes: Buffer) => RtmpMessage[] {
     if (headerBytes >= 3) state.isLong = given === longTimestamp;
     if (headerBytes >= 7) {
       state.length = unread.readUIntBE(at + 3, 3);
+      // Shorter than what is there already, it would be read backwards, for ever.
+      if (before && before.received > 0 && state.length !== before.length)
+        throw new Error('The server does not speak RTMP as it should: a message changes its length.');
       state.type = unread[at + 6] as number;
     }
     if (headerBytes === 11) state.stream = unread.readUInt32LE(at + 7);
@@ -105,7 +114,7 @@ export function createMessageReader(): (bytes: Buffer) => RtmpMessage[] {
     if (state.length > longestIncomingBytes) throw new Error(`The server sent a message of ${state.length} bytes.`);
     const wanted = Math.min(chunkBytes, state.length - state.received);
     if (!has(wanted)) return null;
-    state.parts = [...state.parts, Buffer.from(unread.subarray(at, at + wanted))];
+    state.parts.push(Buffer.from(unread.subarray(at, at + wanted)));
     state.received += wanted;
     at += wanted;
     const { type, timestamp, stream } = state;
@@ -121,10 +130,16 @@ export function createMessageReader(): (bytes: Buffer) => RtmpMessage[] {
     for (let chunk = readChunk(); chunk; chunk = readChunk()) {
       unread = unread.subarray(chunk.bytes);
       if (!chunk.message) continue;
-      if (chunk.message.type === messageTypes.setChunkSize)
-        chunkBytes = chunk.message.body.readUInt32BE(0) & 0x7fffffff;
+      if (chunk.message.type === messageTypes.setChunkSize) chunkBytes = chunkSizeOf(chunk.message.body);
       messages.push(chunk.message);
     }
     return messages;
   };
+}
+
+function chunkSizeOf(body: Buffer): number {
+  const bytes = body.length < 4 ? 0 : body.readUInt32BE(0) & 0x7fffffff;
+  if (bytes < smallestChunkBytes)
+    throw new Error(`The server wants chunks of ${bytes} bytes; at least ${smallestChunkBytes} were expected.`);
+  return bytes;
 }
