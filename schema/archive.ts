@@ -41,7 +41,7 @@ const OutputModeEnum = builder.enumType('OutputMode', {
 
 /** The files an archive's own fields speak of, the first of the newest version first: one selection, so that they share one query. */
 const ownFiles = {
-  where: { deletedAt: null, kind: { in: ['VIDEO' as const, 'THUMBNAIL' as const] } },
+  where: { deletedAt: null, kind: { in: ['VIDEO' as const, 'TAR' as const, 'THUMBNAIL' as const] } },
   orderBy: [{ version: 'desc' as const }, { id: 'asc' as const }],
 };
 const fileConnection = prismaConnectionHelpers(builder, File, {
@@ -280,10 +280,11 @@ export const Archive = builder.prismaNode('Archive', {
     downloadUrl: t.string({
       authScopes: { mayUse: 'Archive.downloadUrl' },
       nullable: true,
-      description: 'A signed URL of the video that needs no credentials, for a limited time. Null until it is ready.',
+      description:
+        'A signed URL of the video, or of the `.tar` of an individual recording, that needs no credentials, for a limited time. Null until it is ready.',
       select: { job: { select: { files: ownFiles } } },
       resolve: ({ job }, _args, { services }) => {
-        const file = video(job.files);
+        const file = job.files.find(({ kind }) => kind === 'TAR') ?? video(job.files);
         return file ? services.files.downloadUrl(file) : null;
       },
     }),
