@@ -16,9 +16,10 @@ import { startServer } from './server.js';
 import { createServices } from './services/services.js';
 import { storageIdentity } from './storage/identity.js';
 import { openStorage } from './storage/open.js';
-import { endWithSupervisor, sayReady } from './supervised.js';
+import { endWithSupervisor, neverOutliveSupervisor, sayReady } from './supervised.js';
 import { createEngine, createTemporalClient } from './temporal/client.js';
 
+neverOutliveSupervisor();
 const config = loadConfig();
 const log = createLogger(config, 'api');
 const url = requireDatabaseUrl(config);

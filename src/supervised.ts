@@ -3,6 +3,17 @@
 /** Messages from the supervisor. */
 type Order = { type: 'suspend' };
 
+/** Recordings close their parts within 20 s; all else is quicker. */
+const endLimitMs = 30_000;
+
+/**
+ * To be called first: whatever the process waits for, in its start or in its end, it is gone 30 s after its supervisor. A
+ * database that went with the supervisor would else be waited for, for ever.
+ */
+export function neverOutliveSupervisor(): void {
+  process.once('disconnect', () => setTimeout(() => process.exit(1), endLimitMs));
+}
+
 /** Tells the supervisor that this process does its work now. */
 export function sayReady(): void {
   process.send?.({ type: 'ready' });

@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { loadConfig } from '../src/config.js';
 import { createLogger } from '../src/logger.js';
-import { endWithSupervisor, sayReady } from '../src/supervised.js';
+import { endWithSupervisor, neverOutliveSupervisor, sayReady } from '../src/supervised.js';
 
 /** Each role loads only what it needs: the jobs worker has no use for browsers. */
 const roles = {
@@ -11,6 +11,7 @@ const roles = {
   rooms: async () => (await import('./rooms-worker.js')).startRoomsWorker,
 };
 
+neverOutliveSupervisor();
 const { values } = parseArgs({ options: { role: { type: 'string' } } });
 if (!values.role || !Object.hasOwn(roles, values.role)) {
   process.stderr.write(`Usage: worker/main.ts --role ${Object.keys(roles).join('|')}\n`);
