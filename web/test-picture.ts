@@ -99,7 +99,7 @@ function startSound(context: AudioContext, { toneHz }: TestPerson) {
 }
 
 /** `seconds`: since 1970. */
-export function drawTestPicture(pen: CanvasRenderingContext2D, person: TestPerson, seconds: number): void {
+function drawTestPicture(pen: CanvasRenderingContext2D, person: TestPerson, seconds: number): void {
   const { name, hue, width, height, fps } = person;
   // A little more than half a tick: what is drawn a hair early belongs to the tick that begins.
   const number = Math.floor(seconds * fps + 0.05) % 2 ** numberBits;

@@ -18,7 +18,7 @@ const assets: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** Where `scripts/generate.mjs` puts the bundles, below the project folder. */
-export const bundleFolder = join('build', 'web');
+const bundleFolder = join('build', 'web');
 
 const hostPattern = /^[\w.-]+(:\d{1,5})?$|^\[[\da-fA-F:.]+\](:\d{1,5})?$/;
 

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 
 /** `watcher`: joined to watch, unseen. `recorder`: one of our own recorders, unseen. */
-export const participantPrefixes = { browser: 'b', ingest: 'i', render: 'r', watcher: 'w', recorder: 'x' } as const;
+const participantPrefixes = { browser: 'b', ingest: 'i', render: 'r', watcher: 'w', recorder: 'x' } as const;
 export type MediaKind = keyof typeof participantPrefixes;
 
 const mediaIdPattern = /^([birwx])\.([A-Za-z0-9_-]{1,64})\.([0-9a-f]{12})$/;

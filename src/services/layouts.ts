@@ -9,8 +9,6 @@ import { visibleJobs } from './visibility.js';
 /** Too late: what is captured is over. */
 const isEnding = (state: JobState): boolean => isTerminal(state) || state === 'STOPPING' || state === 'FINALIZING';
 
-export type Layouts = ReturnType<typeof createLayouts>;
-
 export function createLayouts({ db }: { db: Database }) {
   return {
     /**

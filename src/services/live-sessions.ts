@@ -10,7 +10,7 @@ const playbackIdLength = 16;
 const letters = '0123456789abcdefghijklmnopqrstuvwxyz';
 
 /** 16 small letters and digits, 82 bits: nobody guesses one. */
-export const newPlaybackId = (): string =>
+const newPlaybackId = (): string =>
   Array.from({ length: playbackIdLength }, () => letters[randomInt(letters.length)]).join('');
 
 export type LiveSessions = ReturnType<typeof createLiveSessions>;

@@ -8,8 +8,6 @@ import { MediaServerError, MediaServerLostError, type TrackKind } from '../media
 import type { ParticipantTrack } from '../rooms/events.js';
 import { NotFoundError, UnavailableError, ValidationError } from './errors.js';
 
-export type Moderation = ReturnType<typeof createModeration>;
-
 /** Which of a participant's tracks; all of them when neither is given. */
 export interface MuteWish {
   muted: boolean;

@@ -27,8 +27,6 @@ export interface OutputsUpdate {
   remove: readonly string[];
 }
 
-export type Targets = ReturnType<typeof createTargets>;
-
 export function createTargets({ db, wake, checkUrl }: { db: Database; wake: Wake; checkUrl: TargetUrlCheck }) {
   function checkState({ state }: Job): void {
     if (!isTerminal(state) && !endingStates.includes(state)) return;

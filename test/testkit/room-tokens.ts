@@ -4,7 +4,7 @@ import type { Database } from '../../src/db.js';
 import { createRoom } from './jobs.js';
 
 /** A token for the room, good for five minutes unless told otherwise; of its own signer, as another replica would make it. */
-export function roomToken(
+function roomToken(
   db: Database,
   { roomId, projectId }: { roomId: string; projectId: string },
   claims: Partial<RoomClaims> = {},
