@@ -148,10 +148,9 @@ export function createRoomRecordings(deps: {
       // What has not begun to record will have nothing to record.
       const begun = ['RECORDING', 'RECONNECTING', 'PAUSED'].includes(state);
       const answer = begun ? await engine.stop(id, reason) : await engine.ask(id, 'cancel', `cancel-for:${reason}`);
-      log.info(
-        { jobId: id, reason, answer: answer.kind },
-        'a job of a room was ended, as nobody is there for it any more',
-      );
+      // Without a workflow it is asked again: the reconciler starts one within a minute.
+      if (answer.kind !== 'granted') return;
+      log.info({ jobId: id, reason }, 'a job of a room was ended, as nobody is there for it any more');
     } catch (error) {
       log.warn({ jobId: id, err: error }, 'a job of a room could not be ended yet');
     }
