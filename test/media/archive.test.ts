@@ -1,11 +1,14 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
 import { JobStats } from '../../examples/client/operations.js';
 import { type ArchiveKit, createArchiveKit } from '../testkit/archives.js';
 import { expectPlayable } from '../testkit/media.js';
 import { contentReport } from '../testkit/media-report.js';
+
+// Other tests beside these may have all recorders of the shared stack for a while.
+vi.setConfig({ testTimeout: 150_000 });
 
 describe('an archive of a live page', () => {
   const stack = inject('stack');
