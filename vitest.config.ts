@@ -18,7 +18,7 @@ export default defineConfig({
   test: {
     // Tests start and kill processes; threads of one process would share what they do to it.
     pool: 'forks',
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     // A stack, or a media server, is started and stopped in some of them, on a machine that does other work.
     hookTimeout: 180_000,
     teardownTimeout: 120_000,
