@@ -242,7 +242,9 @@ describe.concurrent('callbacks', () => {
     await expect.poll(() => log({ state: 'PENDING' }), { timeout: 40_000, interval: 500 }).toEqual([]);
     const [ofEndless, ofSilent] = (await log()) as [Delivery, Delivery];
     // A status is an answer, whatever becomes of the rest.
-    expect(ofEndless.attempts).toMatchObject([{ responseStatus: 200, detail: 'I am still' }]);
+    // On a busy machine the body may not have been read when the time was over.
+    const detail = expect.toBeOneOf(['I am still', null]);
+    expect(ofEndless.attempts).toMatchObject([{ responseStatus: 200, detail }]);
     expect(ofSilent.attempts).toMatchObject([
       { responseStatus: 200 },
       { responseStatus: null, detail: 'there was no answer in time' },
