@@ -1,11 +1,11 @@
 /** Changing where a job is broadcast to while it is live. */
-import { viewerOf } from '../src/context.js';
-import { NotFoundError, UrlRefusedError } from '../src/services/errors.js';
+import { UrlRefusedError } from '../src/services/errors.js';
 import type { JobAnswer } from '../src/services/jobs.js';
 import { mostTargets } from '../src/services/targets.js';
 import { builder } from './builder.js';
 import { jobUuidFrom, uuidFrom } from './ids.js';
 import { Job } from './job.js';
+import { jobNow } from './job-now.js';
 import { requestErrors, requestIdDescription } from './job-requests.js';
 
 const UpdateJobOutputsInput = builder.inputType('UpdateJobOutputsInput', {
@@ -27,11 +27,7 @@ const UpdateJobOutputsPayload = builder.objectRef<JobAnswer>('UpdateJobOutputsPa
     job: t.prismaField({
       type: Job,
       description: 'The job as it is now.',
-      resolve: async (query, { jobId }, _args, context) => {
-        const job = await context.services.jobs.find(query, jobId, viewerOf(context));
-        if (!job) throw new NotFoundError('There is no such job any more.');
-        return job;
-      },
+      resolve: (query, { jobId }, _args, context) => jobNow(query, jobId, context),
     }),
     sequence: t.exposeInt('sequence', {
       description: 'Number of the event this caused, or of the latest one before what it causes.',

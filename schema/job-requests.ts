@@ -1,6 +1,5 @@
 /** What can be asked of a job of any kind: to be given up, paused, resumed, or made into files again. */
 import type { Viewer } from '../src/auth/viewer.js';
-import { viewerOf } from '../src/context.js';
 import {
   ConflictError,
   type ExpectedError,
@@ -15,6 +14,7 @@ import type { Services } from '../src/services/services.js';
 import { builder } from './builder.js';
 import { jobUuidFrom } from './ids.js';
 import { Job } from './job.js';
+import { jobNow } from './job-now.js';
 
 /** Errors of every request to a job that exists. */
 export const requestErrors: (new (...args: never[]) => ExpectedError)[] = [
@@ -95,11 +95,7 @@ for (const { type, field, which, accepted, does, errors, ask } of requests) {
       job: t.prismaField({
         type: Job,
         description: 'The job as it is now.',
-        resolve: async (query, { jobId }, _args, context) => {
-          const job = await context.services.jobs.find(query, jobId, viewerOf(context));
-          if (!job) throw new NotFoundError('There is no such job any more.');
-          return job;
-        },
+        resolve: (query, { jobId }, _args, context) => jobNow(query, jobId, context),
       }),
       sequence: t.exposeInt('sequence', {
         description: 'Number of the event this caused, or of the latest one before what it causes.',

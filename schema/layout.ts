@@ -1,9 +1,9 @@
 /** Changing the layout of a recorded room. */
-import { viewerOf } from '../src/context.js';
 import { InvalidStateError, NotFoundError, ValidationError } from '../src/services/errors.js';
 import { builder } from './builder.js';
 import { jobUuidFrom } from './ids.js';
 import { Job } from './job.js';
+import { jobNow } from './job-now.js';
 import { LayoutEnum } from './sources.js';
 
 const SetLayoutInput = builder.inputType('SetLayoutInput', {
@@ -20,11 +20,7 @@ const SetLayoutPayload = builder.objectRef<{ jobId: string }>('SetLayoutPayload'
     job: t.prismaField({
       type: Job,
       description: 'The job as it is now.',
-      resolve: async (query, { jobId }, _args, context) => {
-        const job = await context.services.jobs.find(query, jobId, viewerOf(context));
-        if (!job) throw new NotFoundError('There is no such job any more.');
-        return job;
-      },
+      resolve: (query, { jobId }, _args, context) => jobNow(query, jobId, context),
     }),
   }),
 });

@@ -125,7 +125,7 @@ export function createRoomRecordings(deps: {
         LEFT JOIN session AS own ON own.id = job.session_id
         LEFT JOIN render ON render.id = job.id
         LEFT JOIN participant AS put_out ON put_out.media_id = render.stream_id AND put_out.removed_at IS NOT NULL
-       WHERE job.state::text = ANY(${live})
+       WHERE job.state = ANY(${live}::"JobState"[])
          AND (room.deleted_at IS NOT NULL OR put_out.media_id IS NOT NULL
            OR (job.automatic AND own.ended_at IS NOT NULL)
            OR (job.idle_timeout_ms IS NOT NULL AND job.started_at IS NOT NULL AND NOT job.automatic
