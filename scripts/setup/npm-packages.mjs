@@ -9,8 +9,16 @@ export async function ensureNpmPackages() {
   await ensurePostgresLibraries();
 }
 
-/** What `npm ci` says of packages for other platforms that were not to be had when package-lock.json was written. */
-const unknownPlatformPackage = /^npm error Missing: \S+@ from lock file$/;
+/**
+ * Whether `npm ci` complains of a package for another platform only: one that was not to be had when package-lock.json
+ * was written, and may (then its version is said) or may not be to be had now.
+ */
+function isOfOtherPlatform(complaint) {
+  const name = /^npm error Missing: (\S+)@\S* from lock file$/.exec(complaint)?.[1];
+  return locked().some(([, { optionalDependencies }]) => name in (optionalDependencies ?? {}));
+}
+
+const locked = () => Object.entries(JSON.parse(readFileSync(join(projectRoot, 'package-lock.json'), 'utf8')).packages);
 
 async function install() {
   // Code is generated at set-up, in production too, with tools that are development dependencies.
@@ -19,7 +27,7 @@ async function install() {
     await npm('ci', '--include=dev');
   } catch (error) {
     const complaints = error.message.split('\n').filter((line) => /^npm error (Missing|Invalid): /.test(line));
-    if (complaints.length === 0 || !complaints.every((line) => unknownPlatformPackage.test(line))) throw error;
+    if (complaints.length === 0 || !complaints.every(isOfOtherPlatform)) throw error;
     // Not packages that this machine could use: the same versions are installed, without `npm ci` insisting on those.
     await npm('install', '--no-save', '--include=dev');
   }
@@ -30,8 +38,7 @@ function areInstalled() {
   const noted = join(projectRoot, 'node_modules', '.package-lock.json');
   if (!existsSync(noted)) return false;
   const installed = JSON.parse(readFileSync(noted, 'utf8')).packages;
-  const wanted = JSON.parse(readFileSync(join(projectRoot, 'package-lock.json'), 'utf8')).packages;
-  return Object.entries(wanted)
+  return locked()
     .filter(([path]) => path !== '')
     .every(([path, { version, optional, link }]) => {
       // Optional packages of other platforms are wanted, but never installed.
