@@ -211,11 +211,12 @@ export async function job(input: JobInput): Promise<void> {
   }
 
   async function finalize(cause: Cause): Promise<void> {
+    // Whatever was begun ends by way of FINALIZING; what never was does not enter it, and has no machine.
+    await enter('FINALIZING', cause);
     if (!run.machineId) {
       await enter('FAILED', cause);
       return;
     }
-    await enter('FINALIZING', cause);
     const result = await makeFiles();
     if ('failed' in result) {
       const { message } = failureOf(result.failed);

@@ -3,7 +3,7 @@ import { allScopes, type Viewer } from '../../src/auth/viewer.js';
 import { type Config, childEnvironment, loadConfig } from '../../src/config.js';
 import { createDatabase, type Database } from '../../src/db.js';
 import type { JobEventPayload } from '../../src/jobs/events.js';
-import { isGranted, type JobRequest, type JobState, jobStates, requests } from '../../src/jobs/states.js';
+import { isGranted, isTerminal, type JobRequest, type JobState, jobStates, requests } from '../../src/jobs/states.js';
 import { InvalidStateError } from '../../src/services/errors.js';
 import { createJobs } from '../../src/services/jobs.js';
 import { createEngine, createTemporalClient } from '../../src/temporal/client.js';
@@ -23,6 +23,9 @@ const writes: Record<JobRequest, JobState | 'JobBegun'> = {
   resume: 'RECONNECTING',
 };
 
+/** What is asked of a job afterwards so that it ends. */
+const endedBy: Partial<Record<JobRequest, JobRequest>> = { begin: 'cancel', pause: 'stop', resume: 'stop' };
+
 describe('a job', () => {
   let db: Database;
   let config: Config;
@@ -41,8 +44,6 @@ describe('a job', () => {
   async function jobIn(state: JobState) {
     const projectId = await createProject(db);
     const jobId = await createJobRow(db, projectId, state);
-    // How long a pause has lasted counts.
-    await db.job.update({ where: { id: jobId }, data: { stateSince: new Date() } });
     const viewer: Viewer = { kind: 'key', keyId: jobId, projectId, scopes: allScopes };
     const jobs = createJobs({ db, config, engine: createEngine(client) });
     return { jobId, ask: (request: JobRequest) => jobs.request(request, jobId, viewer) };
@@ -59,16 +60,23 @@ describe('a job', () => {
     expect({ state: row.state, sequence: row.eventSequence }).toEqual({ state, sequence: 1 });
   });
 
-  // Its workflow is missing, as after the loss of Temporal's store, and is started for the request.
-  test.each(granted)('$state grants $name', async ({ name, state }) => {
+  // Its workflow is missing, as after the loss of Temporal's store, and is started for the request; no machine is known.
+  test.each(granted)('$state grants $name, and ends', async ({ name, state }) => {
     const { jobId, ask } = await jobIn(state);
-    const autostart = state !== 'STANDBY';
-    await db.job.update({ where: { id: jobId }, data: { autostart, startedAt: recorded(state) ? new Date() : null } });
+    const now = new Date();
+    const startedAt = recorded(state) ? now : null;
+    await db.job.update({
+      where: { id: jobId },
+      data: { autostart: state !== 'STANDBY', startedAt, stateSince: now },
+    });
     const { sequence } = await ask(name);
     const event = await db.event.findFirstOrThrow({ where: { jobId, jobSequence: sequence } });
     const payload = event.payload as unknown as JobEventPayload;
     expect(payload.type === 'JobStateChanged' ? payload.state : payload.type).toBe(writes[name]);
-    if (name === 'pause') await ask('stop');
+    const then = endedBy[name];
+    if (then) await ask(then);
+    const stateNow = async () => (await db.job.findUniqueOrThrow({ where: { id: jobId } })).state;
+    await expect.poll(stateNow, { timeout: 60_000 }).toSatisfy(isTerminal);
   });
 });
 
