@@ -71,11 +71,10 @@ export async function signalling(
   function ask(message: Record<string, unknown>): Promise<Message> {
     const transaction = `t${++transactions}`;
     socket.send(JSON.stringify({ transaction, ...message }));
-    const { transaction: named = transaction } = message;
     // Requests to a room are acknowledged first, and answered by an event.
     const isLast = ({ janus }: Message) =>
       janus !== 'ack' || message.janus === 'keepalive' || message.janus === 'trickle';
-    return heard((each) => each.transaction === named && isLast(each));
+    return heard((each) => each.transaction === transaction && isLast(each));
   }
 
   async function attach(): Promise<Handle> {
