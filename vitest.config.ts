@@ -5,7 +5,7 @@ import { defineConfig } from 'vitest/config';
 const timed = ['test/durability/chaos.test.ts'];
 /** Browsers with cameras, a media server, and recorders of what they send. */
 const live = [
-  'test/rooms/{viewer,publish-page,recorded,render,session-live,individual*}.test.ts',
+  'test/rooms/{viewer,publish-page,recorded,render,session-live,crowded,individual*}.test.ts',
   'test/rooms/ingest*.test.ts',
   'test/media/{broadcast,broadcast-jobs,live-hls,renditions,one-kind,tracks-*}.test.ts',
 ];

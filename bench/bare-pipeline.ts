@@ -52,7 +52,7 @@ const pageLoadMs = 2_000;
 const startLimitMs = 20_000;
 
 /** Reads a running host's processes. Throws when one of the four programs is not among them. */
-export function readRecipe(host: RunningHost): Recipe {
+export function readRecipe(host: Pick<RunningHost, 'identity' | 'folder'>): Recipe {
   const commands = processTree([host.identity.pid]).flatMap((pid) => readCommand(pid) ?? []);
   const find = (what: string, fits: (command: Command) => boolean): Command => {
     const found = commands.find(fits);

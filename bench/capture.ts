@@ -4,9 +4,9 @@ import type { OpenSource } from '../src/jobs/capture.js';
 import { type ContentReport, contentReport } from '../test/testkit/media-report.js';
 import { type Recipe, readRecipe, startBarePipeline } from './bare-pipeline.js';
 import { serveDemoPage } from './demo-page.js';
-import { machineSeconds, processorSeconds } from './process-tree.js';
 import { recordPage } from './recorder-host.js';
 import { type BenchResult, noiseNote, type Spread, spread, table } from './result.js';
+import { measureUsage, type Usage } from './usage.js';
 
 const highestRatio = 1.15;
 // The promise is for a minute. In a file of 4 s one picture is 0.8 %, so a quick run can only tell that nothing is badly wrong.
@@ -32,7 +32,7 @@ export async function benchCapture(quick: boolean): Promise<BenchResult> {
     const host = await recordPage(source, page.host);
     try {
       recipe ??= readRecipe(host);
-      ours.push(await measure([host.identity.pid], windowMs));
+      ours.push(await measureUsage([host.identity.pid], windowMs, settleMs));
       await sleep(restMs);
       await host.stop();
       if (round === rounds) file = await contentReport(host.part);
@@ -41,7 +41,7 @@ export async function benchCapture(quick: boolean): Promise<BenchResult> {
     }
     const peer = await startBarePipeline(recipe, page.url);
     try {
-      bare.push(await measure(peer.pids, windowMs));
+      bare.push(await measureUsage(peer.pids, windowMs, settleMs));
       await sleep(restMs);
     } finally {
       await peer.stop();
@@ -79,22 +79,6 @@ export async function benchCapture(quick: boolean): Promise<BenchResult> {
       avOffsetMs: file?.avOffsetMedianMs,
     },
   };
-}
-
-interface Usage {
-  /** Processor seconds a second of these processes and all they started. */
-  cores: number;
-  /** The same of everything else on the machine. */
-  others: number;
-}
-
-async function measure(pids: readonly number[], windowMs: number): Promise<Usage> {
-  await sleep(settleMs);
-  const [before, allBefore, startedAt] = [processorSeconds(pids), machineSeconds(), performance.now()];
-  await sleep(windowMs);
-  const seconds = (performance.now() - startedAt) / 1000;
-  const cores = (processorSeconds(pids) - before) / seconds;
-  return { cores, others: Math.max(0, (machineSeconds() - allBefore) / seconds - cores) };
 }
 
 const told = (usage: Usage | undefined): string =>

@@ -5,8 +5,10 @@ import { benchLists } from './lists.js';
 import { benchOutbox } from './outbox.js';
 import { benchRealtime } from './realtime.js';
 import type { BenchResult } from './result.js';
+import { benchRoom } from './room.js';
 import { benchSockets } from './sockets.js';
 import { benchStart } from './start.js';
+import { benchSync } from './sync.js';
 import { benchTracks } from './tracks.js';
 
 const benches: Record<string, { about: string; run: (quick: boolean) => Promise<BenchResult> }> = {
@@ -25,6 +27,15 @@ const benches: Record<string, { about: string; run: (quick: boolean) => Promise<
   latency: { about: 'from the commit of an event to the client, against a bare NOTIFY', run: benchLatency },
   outbox: { about: 'commits a second with the event beside the change, against plain inserts', run: benchOutbox },
   lists: { about: 'pages of lists at 1,000,000 jobs, against the same at 1,000', run: benchLists },
+  room: {
+    about: 'cores used and time taken to record a room with three people, against the same programs started by hand',
+    run: benchRoom,
+  },
+  sync: {
+    about:
+      'how far sound and picture are apart in the recordings of a room, and whether they drift, against what was sent',
+    run: benchSync,
+  },
   tracks: {
     about: 'cores used a participant whose streams are recorded one by one, against ffmpeg that copies the same',
     run: benchTracks,

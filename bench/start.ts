@@ -2,18 +2,18 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { childEnvironment, loadConfig } from '../src/config.js';
-import { type Stack, startStack } from '../stack/stack.js';
+import { startStack } from '../stack/stack.js';
+import { createArchiveKit } from '../test/testkit/archives.js';
 import { launchBrowser } from '../worker/capture/browser.js';
 import { findBrowserUser, sandboxWorks } from '../worker/capture/browser-user.js';
 import { openDisplay } from '../worker/capture/display.js';
 import { createScratch } from '../worker/capture/scratch.js';
 import { openSound } from '../worker/capture/sound.js';
+import { startRecording, stopRecording } from './first-frame.js';
 import { type BenchResult, percentile, table } from './result.js';
 
 const limitMs = 60_000;
-const pollMs = 100;
 const size = { width: 1280, height: 720 };
 
 /** About 2 minutes for 10 starts; 3 when quick. */
@@ -32,17 +32,20 @@ export async function benchStart(quick: boolean): Promise<BenchResult> {
     TEMPORAL_UI_PORT: '0',
   });
   const stack = await startStack({ config: loadConfig(environment), log: (line) => lines.push(line) });
+  const kit = createArchiveKit(stack);
   const firstFrames: number[] = [];
   try {
     for (let n = 1; n <= starts; n++) {
-      const ms = await requestToFirstFrameMs(stack);
-      firstFrames.push(ms);
-      console.log(`start ${n} of ${starts}: ${ms} ms`);
+      const { archive, tookMs } = await startRecording(kit, size);
+      firstFrames.push(tookMs);
+      console.log(`start ${n} of ${starts}: ${tookMs} ms`);
+      await stopRecording(archive);
     }
   } catch (error) {
     console.error(lines.slice(-30).join('\n'));
     throw error;
   } finally {
+    await kit.close();
     await stack.stop();
     await rm(dataDir, { recursive: true, force: true });
   }
@@ -92,50 +95,4 @@ async function browserLaunchMs(): Promise<number> {
     await Promise.all([display.close(), sound.close()]);
     await scratch.remove();
   }
-}
-
-async function requestToFirstFrameMs(stack: Stack): Promise<number> {
-  const requestedAt = Date.now();
-  const { startArchive } = await ask(
-    stack,
-    `mutation Start($input: StartArchiveInput!) {
-       startArchive(input: $input) { __typename ... on StartArchivePayload { archive { id } } ... on Error { message } } }`,
-    { input: { url: `${stack.url}/demo`, ...size, maxDuration: 60 } },
-  );
-  const id = startArchive.archive?.id;
-  if (!id) throw new Error(`The archive was not started: ${startArchive.message}`);
-  const archive = await follow(stack, id, ({ startedAt }) => startedAt !== null);
-  await ask(stack, 'mutation Stop($id: ID!) { stopArchive(input: { archiveId: $id }) { __typename } }', { id });
-  await follow(stack, id, ({ job }) => ['COMPLETE', 'PARTIAL', 'FAILED'].includes(job.state));
-  return new Date(archive.startedAt as string).getTime() - requestedAt;
-}
-
-interface Archive {
-  startedAt: string | null;
-  message: string | null;
-  job: { state: string };
-}
-
-async function follow(stack: Stack, id: string, isReached: (archive: Archive) => boolean): Promise<Archive> {
-  const until = performance.now() + limitMs;
-  for (;;) {
-    const query = 'query Archive($id: ID!) { archive(id: $id) { startedAt message job { state } } }';
-    const { archive } = (await ask(stack, query, { id })) as { archive: Archive };
-    if (isReached(archive)) return archive;
-    const isOver = ['FAILED', 'EXPIRED', 'CANCELED'].includes(archive.job.state);
-    if (isOver || performance.now() > until) throw new Error(`The archive is ${archive.job.state}: ${archive.message}`);
-    await sleep(pollMs);
-  }
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: two queries of a benchmark; a typed client would be more than they are.
-async function ask(stack: Stack, query: string, variables: object): Promise<any> {
-  const response = await fetch(`${stack.url}/graphql`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', authorization: `Bearer ${stack.apiKey}` },
-    body: JSON.stringify({ query, variables }),
-  });
-  const { data, errors } = (await response.json()) as { data?: unknown; errors?: unknown };
-  if (!data || errors) throw new Error(`The service answered ${response.status}: ${JSON.stringify(errors)}`);
-  return data;
 }

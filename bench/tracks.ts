@@ -10,10 +10,10 @@ import { type Child, startChild as startProgram } from '../worker/capture/child.
 import { areListening, findPortPair } from '../worker/tracks/ports.js';
 import { describeSession } from '../worker/tracks/session-description.js';
 import { startChild } from './child.js';
-import { machineSeconds, processorSeconds } from './process-tree.js';
 import { until } from './recorder-host.js';
 import { type BenchResult, noiseNote, spread, table } from './result.js';
 import type { TracksHost } from './tracks-host.js';
+import { measureUsage } from './usage.js';
 
 // What a participant may cost beside the recording of the page, which takes 0.8 of a core: ten then fit beside it.
 const mostCores = 0.05;
@@ -114,7 +114,7 @@ async function measureOurs(film: string, windowMs: number) {
         if (performance.now() > endsAt) throw new Error('The participants were not recorded.');
         await sleep(100);
       }
-      const usage = await measure([host.pid], windowMs);
+      const usage = await measureUsage([host.pid], windowMs, settleMs);
       if ((await host.ask('end', undefined as never)) === 0) throw new Error('Nothing was recorded.');
       return usage;
     } finally {
@@ -149,20 +149,12 @@ async function measureBare(film: string, folder: string, windowMs: number) {
     const written = (index: number) => statSync(join(folder, `${index}.mkv`), { throwIfNoEntry: false })?.size ?? 0;
     const isWriting = await until(startLimitMs, () => ports.every((_, index) => written(index) > 0));
     if (!isWriting) throw new Error('ffmpeg alone recorded nothing.');
-    return await measure(
+    return await measureUsage(
       children.slice(0, participants).map(({ pid }) => pid),
       windowMs,
+      settleMs,
     );
   } finally {
     await Promise.all(children.map((child) => child.stop('SIGKILL', 0)));
   }
-}
-
-async function measure(pids: readonly number[], windowMs: number): Promise<{ cores: number; others: number }> {
-  await sleep(settleMs);
-  const [before, allBefore, startedAt] = [processorSeconds(pids), machineSeconds(), performance.now()];
-  await sleep(windowMs);
-  const seconds = (performance.now() - startedAt) / 1000;
-  const cores = (processorSeconds(pids) - before) / seconds;
-  return { cores, others: Math.max(0, (machineSeconds() - allBefore) / seconds - cores) };
 }

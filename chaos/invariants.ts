@@ -77,9 +77,8 @@ export async function checkJob(bed: Bed, checked: CheckedJob | Recording): Promi
     const sha256 = await sha256Of(file);
     if (facts.sha256sum !== sha256) complain(`the API tells the hash ${facts.sha256sum}, the download has ${sha256}`);
 
-    const since = 'since' in checked ? checked.since : null;
-    if (since === null) return { complaints, lostMs: null, pictures: null };
-    const pictures = await readPictures(file, since);
+    if (!('clock' in checked)) return { complaints, lostMs: null, pictures: null };
+    const pictures = await readPictures(file, checked.clock);
     const partsMs = job.parts.reduce((sum, { durationMs }) => sum + (durationMs ?? 0), 0);
     const differenceMs = Math.abs(partsMs - pictures.durationMs);
     if (differenceMs > seamToleranceMs * Math.max(1, job.parts.length)) {
@@ -101,9 +100,9 @@ export async function checkJob(bed: Bed, checked: CheckedJob | Recording): Promi
         from: raisedAt.getTime() - warningToleranceMs,
         to: (clearedAt ?? new Date()).getTime() + warningToleranceMs,
       }));
-    for (const sentence of pictureProblems(pictures, gaps, warned)) complain(sentence);
+    for (const sentence of pictureProblems(pictures, gaps, [...warned, ...checked.away])) complain(sentence);
     const last = pictures.seen.at(-1);
-    const stopAskedAt = 'stopAskedAt' in checked ? checked.stopAskedAt : undefined;
+    const { stopAskedAt } = checked;
     if (
       job.state === 'COMPLETE' &&
       stopAskedAt !== undefined &&
@@ -131,8 +130,9 @@ export async function checkTraces(bed: Bed): Promise<string[]> {
   return bed.traces.leftovers();
 }
 
-function pictureProblems(pictures: Pictures, gaps: readonly Span[], warned: readonly Span[]): string[] {
-  const explained = [...gaps.map((gap) => widened(gap, anchorToleranceMs)), ...warned];
+/** `excused`: when pictures may be missing without a gap. */
+function pictureProblems(pictures: Pictures, gaps: readonly Span[], excused: readonly Span[]): string[] {
+  const explained = [...gaps.map((gap) => widened(gap, anchorToleranceMs)), ...excused];
   const unexplained = pictures.missing
     .flatMap((span) => outside(span, explained))
     .map(

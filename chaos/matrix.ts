@@ -3,7 +3,15 @@ import type { Row } from './row.js';
 import { captureRows } from './rows/capture.js';
 import { networkRows } from './rows/network.js';
 import { requestRows } from './rows/requests.js';
+import { roomRows } from './rows/rooms.js';
 import { serviceRows } from './rows/services.js';
 import { storageRows } from './rows/storage.js';
 
-export const matrix: readonly Row[] = [...captureRows, ...serviceRows, ...requestRows, ...networkRows, ...storageRows];
+export const matrix: readonly Row[] = [
+  ...captureRows,
+  ...serviceRows,
+  ...roomRows,
+  ...requestRows,
+  ...networkRows,
+  ...storageRows,
+];

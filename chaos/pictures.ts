@@ -1,5 +1,4 @@
 /** What the pictures of a result tell: which moments of the page's clock are in it, and which are not. */
-import { cardHz } from '../test/testkit/media-card.js';
 import { readFrames } from '../test/testkit/media-read.js';
 import { probe } from '../worker/ffmpeg/probe.js';
 
@@ -25,15 +24,24 @@ export interface Pictures {
   outOfOrder: number;
 }
 
-const frameMs = 1000 / cardHz;
-/**
- * Page and encoder count 30 a second by two clocks: now and then a picture falls between two, and on a machine with much to do some
- * in a row. So many in a row (0.3 s) are no loss: the quickest restart of anything costs three times as many.
- */
-const slipFrames = 9;
+/** What the strip of a recorded picture counts. */
+export interface PictureClock {
+  /** When it was at 0, epoch milliseconds. */
+  since: number;
+  /** How often it counts up, per second. */
+  hz: number;
+}
 
-/** Reads a recording of the demo page that counts since `since`. Throws when it is no media. */
-export async function readPictures(file: string, since: number): Promise<Pictures> {
+/**
+ * Page and encoder count by two clocks: now and then a picture falls between two, and on a machine with much to do some
+ * in a row. So long is no loss: the quickest restart of anything costs three times as much.
+ */
+const slipSeconds = 0.3;
+
+/** Reads a recording whose pictures count by the clock. Throws when it is no media. */
+export async function readPictures(file: string, { since, hz }: PictureClock): Promise<Pictures> {
+  const frameMs = 1000 / hz;
+  const slipFrames = Math.round(slipSeconds * hz);
   const facts = await probe(file, { ffprobe: 'ffprobe' });
   const frames = facts.video ? await readFrames(file, facts.video) : [];
   const numbers = frames.flatMap(({ number }) => (number === null ? [] : [number]));

@@ -1,15 +1,20 @@
-/** One recording of the demo page by the real service, as a client makes and follows it. */
+/** One recording of the demo page, or of a room, by the real service, as a client makes and follows it. */
+
+import type { StartArchiveInput } from '../examples/client/gql/graphql.js';
 import { isTerminal, type JobState } from '../src/jobs/states.js';
 import type { TestArchive } from '../test/testkit/archives.js';
+import { cardHz, numberBits } from '../test/testkit/media-card.js';
 import type { Bed } from './bed.js';
 import { eventually, HopelessError } from './patience.js';
+import type { PictureClock, Span } from './pictures.js';
 import { type Subscriber, subscribe } from './subscriber.js';
 
 export interface Recording {
   archive: TestArchive;
   jobId: string;
-  /** From when the page counts, epoch ms. */
-  since: number;
+  clock: PictureClock;
+  /** When what is recorded had itself nothing to show. */
+  away: Span[];
   subscriber: Subscriber;
   /** When the client asked to stop, epoch ms; undefined as long as it did not. */
   stopAskedAt: number | undefined;
@@ -24,6 +29,9 @@ const endLimitMs = 60_000;
 /** What a stop that is granted is answered with: the archive's status by then. */
 const accepted = ['STOPPED', 'COMPLETE'];
 const maxDurationSeconds = 600;
+/** As `/publish` sends a synthetic person: alone, it has all of the picture. */
+const personSize = { width: 640, height: 360 };
+const personHz = 15;
 
 /** Starts to record the demo page (`pageUrl`, where it is reached by another way), and to follow that. */
 export async function startRecording(
@@ -32,18 +40,21 @@ export async function startRecording(
 ): Promise<Recording> {
   const since = Date.now();
   const { pageUrl = bed.pageUrl, ...input } = options;
-  const archive = await bed.kit.start({
-    url: `${pageUrl}?since=${since}`,
-    maxDuration: maxDurationSeconds,
-    callbackUrl: bed.receiver.url,
-    ...input,
-  });
+  return start(bed, { url: `${pageUrl}?since=${since}`, ...input }, { since, hz: cardHz });
+}
+
+/** Starts to record a room with one synthetic person, who counts since 1970, as far as the strip goes. */
+export function startRoomRecording(bed: Bed, roomId: string): Promise<Recording> {
+  const roundMs = (1_000 * 2 ** numberBits) / personHz;
+  const clock = { since: Math.floor(Date.now() / roundMs) * roundMs, hz: personHz };
+  return start(bed, { url: undefined, roomId, ...personSize }, clock);
+}
+
+async function start(bed: Bed, input: Partial<StartArchiveInput>, clock: PictureClock): Promise<Recording> {
+  const archive = await bed.kit.start({ maxDuration: maxDurationSeconds, callbackUrl: bed.receiver.url, ...input });
   return {
-    archive,
-    jobId: archive.jobId,
-    since,
+    ...{ archive, jobId: archive.jobId, clock, away: [], stopAskedAt: undefined },
     subscriber: subscribe(bed.kit.tapedeck, archive.id),
-    stopAskedAt: undefined,
   };
 }
 

@@ -12,17 +12,18 @@ const pace = {
 } as const;
 
 /**
- * Records the demo page and lets `fault` break something. `recovered` resolves, at a time it answers, when all is well again;
+ * Records the demo page, unless told what to start, and lets `fault` break something. `recovered` resolves, at a time it answers, when all is well again;
  * then the recording goes on for a while, is stopped, and ends.
  */
 export async function breakWhileRecording(
   trial: Trial,
   fault: (recording: Recording) => Promise<void> | void,
   recovered: (recording: Recording, faultAt: number) => Promise<number>,
+  start = () => startRecording(trial.bed),
 ): Promise<Account> {
-  const { bed, chance, quick } = trial;
+  const { chance, quick } = trial;
   const { before, after } = quick ? pace.quick : pace.full;
-  const recording = await startRecording(bed);
+  const recording = await start();
   await untilState(recording, 'RECORDING');
   await recordedOn(recording, chance.between(...(before as [number, number])));
   const faultAt = Date.now();

@@ -128,6 +128,7 @@ export const Archive = graphql(`
       reason
       message
       resolution
+      startedAt
       progress
       duration
       lostDuration

@@ -1,17 +1,24 @@
-/** Rooms as they are recorded: by their clients, and by themselves. */
-import { mkdtempSync, rmSync } from 'node:fs';
+/** Rooms as they are recorded: by their clients, person by person, and by themselves; with a render in them. */
+import { createWriteStream, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
+import { layOut } from '../../web/layout.js';
 import { api } from '../testkit/api.js';
 import { type ArchiveKit, createArchiveKit } from '../testkit/archives.js';
 import { expectPlayable } from '../testkit/media.js';
 import { readSound } from '../testkit/media-read.js';
 import { joinRoom, type RoomPage } from '../testkit/people.js';
-import { isHue, readHue, toneShares } from '../testkit/people-read.js';
+import { type Area, isHue, readHue, toneShares } from '../testkit/people-read.js';
+import { createRenderKit } from '../testkit/renders.js';
+import { unpackTar } from '../testkit/tar.js';
 
 const stack = inject('stack');
 const client = api(stack.apiKey);
+const renders = createRenderKit(stack.apiKey);
+const patience = { timeout: 60_000, interval: 200 };
 const folder = mkdtempSync(join(tmpdir(), 'tapedeck-recorded-'));
 const open: RoomPage[] = [];
 let kit: ArchiveKit;
@@ -55,14 +62,20 @@ interface SessionFacts {
 }
 
 async function sessionOf(roomId: string): Promise<SessionFacts | undefined> {
-  const { sessions } = await client.get<{ sessions: { nodes: (SessionFacts & { jobs: { nodes: object[] } })[] } }>(
+  const { sessions } = await client.get<{
+    sessions: {
+      nodes: (Omit<SessionFacts, 'archives'> & {
+        jobs: { nodes: { archive: SessionFacts['archives'][number] | null }[] };
+      })[];
+    };
+  }>(
     `query($roomId: ID!) { sessions(roomId: $roomId, record: true) { nodes { record recordingStatus endedAt
        jobs(first: 5) { nodes { archive { state reason automatic downloadUrl } } } } } }`,
     { roomId },
   );
   const [session] = sessions.nodes;
-  const archives = session?.jobs.nodes.map((job) => (job as { archive: SessionFacts['archives'][number] }).archive);
-  return session && { ...session, archives: archives ?? [] };
+  if (!session) return undefined;
+  return { ...session, archives: session.jobs.nodes.flatMap(({ archive }) => archive ?? []) };
 }
 
 const people = {
@@ -70,42 +83,91 @@ const people = {
   Ben: { hue: 120, tone: 550 },
 };
 const tones = Object.values(people).map(({ tone }) => tone);
+const hues = Object.values(people).map(({ hue }) => hue);
+const size = { width: 640, height: 360 };
 const halves = [0, 320].map((x) => ({ x, y: 90, width: 320, height: 180 }));
 
+/** Where people are in a render of 640x480 that is shown whole in a picture of `size`. */
+function placesOnStage(): Area[] {
+  const subjects = Object.keys(people).map((key) => ({ key, screen: false }));
+  const scale = size.height / 480;
+  return layOut('grid', subjects, { width: 640, height: 480 }, null).map(({ x, y, width, height }) => ({
+    x: (size.width - 640 * scale) / 2 + x * scale,
+    ...{ y: y * scale, width: width * scale, height: height * scale },
+  }));
+}
+
+/** Whether these are people's colours, in the order of their names. */
+async function areSeen(file: string, places: readonly Area[], atSeconds: number): Promise<boolean[]> {
+  const seen = await Promise.all(places.map((place) => readHue(file, place, atSeconds)));
+  return seen.map((hue, index) => isHue(hue, hues[index] as number));
+}
+
 describe('a room with people', () => {
-  test('is recorded as it is seen and heard, person by person, in the layout that is set meanwhile, and ends when it stays empty; and is recorded by itself', async () => {
+  test('is recorded as it is seen and heard, person by person, in the layout that is set meanwhile and with what is rendered into it, and ends when it stays empty; and is recorded by itself', async () => {
     const name = `recorded ${crypto.randomUUID()}`;
     const room = await ensureRoom({ name, record: true, recordingSpec });
     for (const [who, look] of Object.entries(people)) await enter(room.id, who, look);
-    const size = { width: 640, height: 360 };
-    const archive = await kit.start({ url: undefined, roomName: name, ...size, maxDuration: 120, idleTimeout: 5 });
+    const archive = await kit.start({
+      ...{ url: undefined, roomName: name, ...size, maxDuration: 300, idleTimeout: 5, individualStreamRecord: true },
+    });
     await archive.recordedFor(8_000);
-    const { setLayout } = await client.get<{ setLayout: { __typename: string } }>(
-      'mutation($input: SetLayoutInput!) { setLayout(input: $input) { __typename ... on Error { message } } }',
-      { input: { jobId: archive.id, layout: 'SINGLE' } },
-    );
-    expect(setLayout.__typename).toBe('SetLayoutPayload');
-    await archive.recordedFor(20_000);
+    await client.get('mutation($input: SetLayoutInput!) { setLayout(input: $input) { __typename } }', {
+      input: { jobId: archive.id, layout: 'SINGLE' },
+    });
+    await archive.recordedFor(16_000);
+    const render = await renders.start({ roomId: room.id, resolution: 'R640X480', name: 'Stage' });
+    const status = async () => (await renders.facts(render.id)).status;
+    await expect.poll(status, patience).toBe('STARTED');
+    const staged = ((await archive.facts()).duration ?? 0) + 6;
+    await archive.recordedFor((staged + 2) * 1000);
+    await renders.stop(render.id);
+    await expect.poll(status, patience).toBe('STOPPED');
     await Promise.all(open.splice(0).map((page) => page.close()));
 
-    expect(await archive.until('COMPLETE')).toMatchObject({ reason: 'IDLE_TIMEOUT', gaps: [] });
-    const file = await archive.download(folder);
-    await expectPlayable(file, { ...size, durationMs: 35_000, toleranceMs: 30_000 });
-    const seen = await Promise.all(halves.map((half) => readHue(file, half, 6)));
-    expect(seen.map((hue, index) => isHue(hue, [0, 120][index] as number))).toEqual([true, true]);
+    expect(await archive.until('COMPLETE')).toMatchObject({ reason: 'IDLE_TIMEOUT' });
+    const { manifest, path } = await unpackTar(await archive.download(folder), join(folder, 'unpacked'));
+    const file = path(manifest.composed[0]?.file as string);
+    await expectPlayable(file, { ...size, durationMs: 60_000, toleranceMs: 50_000 });
+    expect(await areSeen(file, halves, 6)).toEqual([true, true]);
     // Alone, one of them has all of the picture.
-    const later = await Promise.all(halves.map((half) => readHue(file, half, 18)));
-    expect(isHue(later[0] as number, later[1] as number)).toBe(true);
+    const [left, right] = await Promise.all(halves.map((half) => readHue(file, half, 14)));
+    expect(isHue(left as number, right as number)).toBe(true);
+    // A shared screen, such as a render, is what is shown alone: with both of them on it, and not itself.
+    expect(await areSeen(file, placesOnStage(), staged)).toEqual([true, true]);
     const shares = toneShares(await readSound(file), tones);
     expect(shares.every((share) => share > 0.25)).toBe(true);
 
-    const status = async () => (await sessionOf(room.id))?.recordingStatus;
-    await expect.poll(status, { timeout: 120_000, interval: 250 }).toBe('READY');
+    const alone = manifest.participants.sort((a, b) => a.name.localeCompare(b.name));
+    expect(alone.map((participant) => participant.name)).toEqual(['Ada', 'Ben', 'Stage']);
+    for (const [index, { files }] of alone.slice(0, 2).entries()) {
+      const own = path(files[0]?.file as string);
+      expect(isHue(await readHue(own, { x: 0, y: 0, width: 320, height: 180 }, 4), hues[index] as number)).toBe(true);
+      const heard = toneShares(await readSound(own), tones);
+      expect(heard[index]).toBeGreaterThan(0.7);
+      expect(heard[1 - index]).toBeLessThan(0.05);
+    }
+
+    const recordingStatus = async () => (await sessionOf(room.id))?.recordingStatus;
+    await expect.poll(recordingStatus, { timeout: 120_000, interval: 250 }).toBe('READY');
     const session = await sessionOf(room.id);
     expect(session?.endedAt).not.toBeNull();
-    expect(session?.archives.filter(({ automatic }) => automatic)).toMatchObject([
-      { state: 'COMPLETE', reason: 'SESSION_ENDED' },
-    ]);
+    const [automatic] = session?.archives.filter((each) => each.automatic) ?? [];
+    expect(automatic).toMatchObject({ state: 'COMPLETE', reason: 'SESSION_ENDED' });
+    const byItself = join(folder, 'automatic.mp4');
+    await pipeline(
+      Readable.fromWeb((await fetch(automatic?.downloadUrl as string)).body as never),
+      createWriteStream(byItself),
+    );
+    const { width, height } = small;
+    const places = layOut(
+      'grid',
+      Object.keys(people).map((key) => ({ key, screen: false })),
+      { width, height },
+      null,
+    );
+    expect(await areSeen(byItself, places, 6)).toEqual([true, true]);
+    expect(toneShares(await readSound(byItself), tones).every((share) => share > 0.25)).toBe(true);
   }, 300_000);
 });
 

@@ -1,7 +1,6 @@
 /** Renders: a page in a room, seen by people as one of them. */
 import { afterAll, afterEach, beforeAll, expect, inject, test } from 'vitest';
 import { createDatabase, type Database } from '../../src/db.js';
-import { api } from '../testkit/api.js';
 import { createKey } from '../testkit/keys.js';
 import {
   type InvitingRoom,
@@ -13,6 +12,7 @@ import {
 } from '../testkit/people.js';
 import { isHue, readHue } from '../testkit/people-read.js';
 import { type Receiver, startReceiver } from '../testkit/receiver.js';
+import { createRenderKit, type RenderKit } from '../testkit/renders.js';
 
 const stack = inject('stack');
 const patience = { timeout: 60_000, interval: 200 };
@@ -31,49 +31,14 @@ afterAll(async () => {
   await db.$disconnect();
 });
 
-interface RenderFacts {
-  id: string;
-  status: string;
-  streamId: string | null;
-  reason: string | null;
-}
-
-function clientOf(key: string) {
-  const client = api(key);
-  return {
-    async start(input: object): Promise<RenderFacts> {
-      const { startRender } = await client.get<{ startRender: { render: RenderFacts } }>(
-        `mutation($input: StartRenderInput!) { startRender(input: $input) {
-           ... on StartRenderPayload { render { id status streamId reason } } ... on Error { code message } } }`,
-        { input },
-      );
-      return startRender.render;
-    },
-    async facts(id: string): Promise<RenderFacts> {
-      const { render } = await client.get<{ render: RenderFacts }>(
-        'query($id: ID!) { render(id: $id) { id status streamId reason } }',
-        { id },
-      );
-      return render;
-    },
-    async stop(id: string): Promise<string> {
-      const { stopRender } = await client.get<{ stopRender: { __typename: string } }>(
-        'mutation($input: StopRenderInput!) { stopRender(input: $input) { __typename } }',
-        { input: { renderId: id } },
-      );
-      return stopRender.__typename;
-    },
-  };
-}
-
 async function roomWithAda(): Promise<{
   room: InvitingRoom;
   viewer: Viewer;
-  client: ReturnType<typeof clientOf>;
+  client: RenderKit;
   roomId: string;
 }> {
   const room = await inviteToRoom(db);
-  const client = clientOf(await createKey(db, room.projectId));
+  const client = createRenderKit(await createKey(db, room.projectId));
   open.push(
     await joinRoom({ stack, token: await room.invite('Ada'), name: 'Ada', hue: 0, tone: 330, width: 320, height: 180 }),
   );

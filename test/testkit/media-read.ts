@@ -125,10 +125,16 @@ export function readBeeps({ blocks, right, sampleRate }: Sound): number[] {
 
 /** Beep minus flash for each second that has both, milliseconds; positive means the sound comes late. */
 export function readBeepsAndFlashes(frames: readonly CardFrame[], sound: Sound): number[] {
+  return readOffsets(frames, sound).map(({ offsetMs }) => offsetMs);
+}
+
+/** The same, with the time in the file of each. */
+export function readOffsets(frames: readonly CardFrame[], sound: Sound): { atMs: number; offsetMs: number }[] {
   const flashes = frames.filter((frame, index) => frame.flash && frames[index - 1]?.flash === false);
-  return readBeeps(sound).flatMap((beepMs) => {
-    const offsets = flashes.map(({ ptsMs }) => beepMs - ptsMs).filter((offset) => Math.abs(offset) < 400);
-    return offsets.sort((a, b) => Math.abs(a) - Math.abs(b)).slice(0, 1);
+  return readBeeps(sound).flatMap((atMs) => {
+    const offsets = flashes.map(({ ptsMs }) => atMs - ptsMs).filter((offset) => Math.abs(offset) < 400);
+    const [offsetMs] = offsets.sort((a, b) => Math.abs(a) - Math.abs(b));
+    return offsetMs === undefined ? [] : [{ atMs, offsetMs }];
   });
 }
 

@@ -23,6 +23,8 @@ export interface RtpPerson {
   codec?: 'vp8' | 'h264';
   /** Both when left out. */
   sends?: TrackKind[];
+  /** `personSize` when left out. */
+  size?: Size;
 }
 
 export interface RtpPeople {
@@ -84,21 +86,22 @@ export async function publishPeople(server: MediaServer, roomId: string, people:
 
 const films = new Map<string, Promise<string>>();
 
-/** Two minutes of somebody, made once: to encode it while it is sent takes a machine without other work. */
-export function filmOf(person: RtpPerson): Promise<string> {
-  const key = JSON.stringify(person);
-  const film = films.get(key) ?? makeFilm(person);
+/** Two minutes of somebody, made once for all who look and sound alike: to encode it while it is sent takes a machine without other work. */
+export function filmOf({ identity: _, ...look }: RtpPerson): Promise<string> {
+  const key = JSON.stringify(look);
+  const film = films.get(key) ?? makeFilm(look);
   films.set(key, film);
   return film;
 }
 
-async function makeFilm({ identity, colour, tone, codec = 'vp8', sends = both }: RtpPerson): Promise<string> {
+async function makeFilm(look: Omit<RtpPerson, 'identity'>): Promise<string> {
+  const { colour, tone, codec = 'vp8', sends = both, size = personSize } = look;
   const folder = await mkdtemp(join(tmpdir(), 'tapedeck-test-film-'));
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   const run = (args: string[]) => promisify(execFile)('ffmpeg', ['-nostdin', '-v', 'error', ...args]);
-  const [seconds, film] = [join(folder, 'seconds.mkv'), join(folder, `${identity}.mkv`)];
-  const box = `drawbox=x=0:y=0:w=${personSize.width}:h=${colouredRows}:color=${colour}:t=fill`;
-  const inputs = cardInputs(personSize).map((input) => input.replace(`PI*${cardTone}*`, `PI*${tone}*`));
+  const [seconds, film] = [join(folder, 'seconds.mkv'), join(folder, 'film.mkv')];
+  const box = `drawbox=x=0:y=0:w=${size.width}:h=${colouredRows(size)}:color=${colour}:t=fill`;
+  const inputs = cardInputs(size).map((input) => input.replace(`PI*${cardTone}*`, `PI*${tone}*`));
   const picture = ['-map', '0:v', '-vf', box, ...encoders[codec].split(' '), '-g', '30', '-pix_fmt', 'yuv420p'];
   const sound = ['-map', '1:a', '-c:a', 'libopus', '-b:a', '64k', '-frame_duration', '20'];
   await run([...inputs, '-t', '10', ...(sends.includes('VIDEO') ? picture : []), ...sound, seconds]);
@@ -107,7 +110,7 @@ async function makeFilm({ identity, colour, tone, codec = 'vp8', sends = both }:
   return film;
 }
 
-const colouredRows = Math.floor(cardGeometry(personSize).flashTop / 2);
+const colouredRows = (size: Size): number => Math.floor(cardGeometry(size).flashTop / 2);
 
 /** Which of these tones is heard most of the time in the left channel; null when none is. */
 export function heardTone(sound: Sound, tones: readonly number[]): number | null {
@@ -116,9 +119,9 @@ export function heardTone(sound: Sound, tones: readonly number[]): number | null
   return (shares[most] ?? 0) > 0.5 ? (tones[most] as number) : null;
 }
 
-/** The colour of the upper part of a file's picture in its middle: `red`, `lime` or `blue`, whichever it is nearest to. */
+/** The colour of the upper part of a picture of `personSize` in the middle of a file: `red`, `lime` or `blue`, whichever it is nearest to. */
 export async function colourOf(file: string): Promise<string> {
-  const filter = `crop=iw:${colouredRows - 8}:0:4,scale=1:1:flags=area,format=rgb24`;
+  const filter = `crop=iw:${colouredRows(personSize) - 8}:0:4,scale=1:1:flags=area,format=rgb24`;
   const args = ['-v', 'error', '-i', file, '-vf', filter, '-f', 'rawvideo', '-'];
   const { stdout } = await promisify(execFile)('ffmpeg', args, { encoding: 'buffer', maxBuffer: 1_000_000 });
   const middle = 3 * Math.floor(stdout.length / 6);

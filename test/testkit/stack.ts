@@ -59,8 +59,8 @@ async function startSharedStack(): Promise<Running> {
   try {
     const stack = await startStack({
       config: isolatedConfig(dataDir),
-      // Nobody comes back in tests that wait for the end of a session.
-      settings: { SESSION_GRACE_SECONDS: '5' },
+      // Nobody comes back in tests that wait for the end of a session; three small captures at once are the most.
+      settings: { SESSION_GRACE_SECONDS: '5', RECORDER_SLOTS: '3' },
       log: (line) => file.write(`${line}\n`),
     });
     const { url, apiKey, databaseUrl, temporalAddress, mediaServer } = stack;
