@@ -62,7 +62,8 @@ export function readRecipe(host: Pick<RunningHost, 'identity' | 'folder'>): Reci
   const named = (name: string) => (command: Command) => basename(command.program) === name;
   const display = find('Xvfb', named('Xvfb'));
   const sound = find('pulseaudio', named('pulseaudio'));
-  const encoder = find('encoder', ({ args }) => args.includes('x11grab'));
+  // Another ffmpeg looks at the picture without writing any.
+  const encoder = find('encoder', ({ args }) => args.includes('x11grab') && args.some((arg) => arg.includes('p1.mkv')));
   const browser = find('browser', ({ args }) => args.includes('--kiosk'));
   const scratch = dirname(host.identity.socket);
   const displayName = encoder.args[encoder.args.lastIndexOf('-i') + 1] as string;
@@ -105,6 +106,8 @@ export async function startBarePipeline(recipe: Recipe, url: string): Promise<Ba
         user: process.getuid?.() === 0 ? { uid: command.uid, gid: command.gid } : null,
         env: 'DISPLAY' in env ? { ...env, DISPLAY: displayName } : env,
         stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+        // The encoder names what it writes relative to its folder.
+        cwd: scratch,
       });
       children.push(child);
       return child;

@@ -26,7 +26,7 @@ const settleMs = 2_000;
 
 /** About 3 minutes; less than 50 s when quick, which is good for a rough number only. */
 export async function benchRoom(quick: boolean): Promise<BenchResult> {
-  const starts = quick ? 2 : 10;
+  const starts = quick ? 1 : 10;
   const rounds = quick ? 1 : 3;
   const windowMs = quick ? 4_000 : 15_000;
   const startsMs: number[] = [];

@@ -31,9 +31,9 @@ interface Sync {
   driftErrorMsPerHour: number;
 }
 
-/** About 14 minutes for 10 minutes recorded; less than 50 s for 15 s when quick, which is too short to tell a drift. */
+/** About 14 minutes for 10 minutes recorded; less than 50 s for 12 s when quick, which is too short to tell a drift. */
 export async function benchSync(quick: boolean): Promise<BenchResult> {
-  const recordMs = quick ? 15_000 : 600_000;
+  const recordMs = quick ? 12_000 : 600_000;
   const sent = await readSync(await filmOf(person));
   const bed = await openRoomBed([person]);
   let hasFailed = true;
@@ -70,7 +70,7 @@ export async function benchSync(quick: boolean): Promise<BenchResult> {
       ]),
     )}`,
   );
-  // What is not surely more than allowed is good: in 15 s hardly anything is sure.
+  // What is not surely more than allowed is good: in 12 s hardly anything is sure.
   const drifts = [page, track].map((each) => Math.abs(each.driftMsPerHour) - 2 * each.driftErrorMsPerHour);
   const isTogether =
     Math.abs(page.medianMs) <= highestOffsetMs.page && Math.abs(track.medianMs) <= highestOffsetMs.track;

@@ -12,6 +12,8 @@ const limitMs = 60_000;
 /** Media needs the media server; pages come back to it after 0.25 s or more, and their first picture takes its time. */
 const backMs = 6_000;
 const restartMs = 15_000;
+/** From a picture that is sent to its being shown, at most. */
+const underwayMs = 500;
 
 interface RoomFault {
   process: ProcessName;
@@ -32,7 +34,8 @@ async function breakRoom(trial: Trial, { process, awayMs, recovered }: RoomFault
       trial,
       async (recording) => {
         const faultAt = Date.now();
-        recording.away.push({ from: faultAt, to: faultAt + awayMs });
+        // What was on its way is lost too.
+        if (awayMs > 0) recording.away.push({ from: faultAt - underwayMs, to: faultAt + awayMs });
         await bed.stack.kill(process, 'SIGKILL');
         await bed.stack.ready(process);
       },
