@@ -5,16 +5,16 @@ import { type ArchiveStatus, archiveStatus } from '../src/jobs/archive-status.js
 import type { PageSource } from '../src/jobs/capture.js';
 import { lostMsOf } from '../src/jobs/gaps.js';
 import { shownProgress } from '../src/jobs/progress.js';
-import type { JobReason } from '../src/jobs/reasons.js';
 import { builder } from './builder.js';
 import { File, FileConnection } from './file.js';
+import { frontDoor } from './front-door.js';
 import { encodeId, uuidOf } from './ids.js';
 import { gapsOf, JobGap, JobWarning, partsInOrder, warningsInOrder } from './job.js';
 import { totalCountField } from './pages.js';
 import { Room } from './room.js';
 import { Session } from './session.js';
 import { LayoutEnum } from './sources.js';
-import { JobReasonEnum, JobStateEnum } from './states.js';
+import { JobStateEnum } from './states.js';
 
 const ArchiveStatusEnum = builder.enumType('ArchiveStatus', {
   description: "An archive's status, derived from the state of its job.",
@@ -79,11 +79,7 @@ export const Archive = builder.prismaNode('Archive', {
       select: { job: { select: { roomId: true } } },
       resolve: ({ job }) => job.roomId && encodeId('Room', job.roomId),
     }),
-    projectId: t.id({
-      description: 'Global id of the project.',
-      select: { projectId: true },
-      resolve: ({ projectId }) => encodeId('Project', projectId),
-    }),
+    projectId: t.id(frontDoor.projectId),
     partnerId: t.id({
       description: 'The same as `projectId`, as other services call it.',
       select: { projectId: true },
@@ -120,36 +116,16 @@ export const Archive = builder.prismaNode('Archive', {
     }),
     width: t.exposeInt('width', { description: 'Pixels, even.' }),
     height: t.exposeInt('height', { description: 'Pixels, even.' }),
-    resolution: t.string({
-      description: 'Width and height, such as `1280x720`.',
-      select: { width: true, height: true },
-      resolve: ({ width, height }) => `${width}x${height}`,
-    }),
+    resolution: t.string(frontDoor.resolution),
     status: t.field({
       type: ArchiveStatusEnum,
       description: 'Where it is, in the words of archives.',
       select: { job: { select: { state: true } } },
       resolve: ({ job }) => archiveStatus[job.state],
     }),
-    state: t.field({
-      type: JobStateEnum,
-      description: 'Where its job is.',
-      select: { job: { select: { state: true } } },
-      resolve: ({ job }) => job.state,
-    }),
-    reason: t.field({
-      type: JobReasonEnum,
-      nullable: true,
-      description: 'Why it is in this status, where there is more to say than the status does.',
-      select: { job: { select: { reason: true } } },
-      resolve: ({ job }) => job.reason as JobReason | null,
-    }),
-    message: t.string({
-      nullable: true,
-      description: 'The reason in words.',
-      select: { job: { select: { message: true } } },
-      resolve: ({ job }) => job.message,
-    }),
+    state: t.field(frontDoor.state),
+    reason: t.field(frontDoor.reason),
+    message: t.string(frontDoor.message),
     progress: t.float({
       description: 'From 0 to 100, never falling; 100 only when the file is ready.',
       select: { job: { select: { progress: true, stats: { select: { progress: true } } } } },
@@ -168,12 +144,7 @@ export const Archive = builder.prismaNode('Archive', {
       select: { job: { select: { updatedAt: true } } },
       resolve: ({ job }) => BigInt(job.updatedAt.getTime()),
     }),
-    updatedAt: t.field({
-      type: 'DateTime',
-      description: 'When it last changed.',
-      select: { job: { select: { updatedAt: true } } },
-      resolve: ({ job }) => job.updatedAt,
-    }),
+    updatedAt: t.field(frontDoor.updatedAt),
     startedAt: t.field({
       type: 'DateTime',
       nullable: true,
@@ -205,12 +176,7 @@ export const Archive = builder.prismaNode('Archive', {
       select: { job: { select: { launchAt: true } } },
       resolve: ({ job }) => job.launchAt,
     }),
-    callbackUrl: t.string({
-      nullable: true,
-      description: 'Where its changes of state are posted.',
-      select: { job: { select: { callbackUrl: true } } },
-      resolve: ({ job }) => job.callbackUrl,
-    }),
+    callbackUrl: t.string(frontDoor.callbackUrl),
     warnings: t.field({
       type: [JobWarning],
       complexity: 10,

@@ -1,12 +1,11 @@
 /** Renders: pages that are published back into a room. */
 import type { PageSource } from '../src/jobs/capture.js';
-import type { JobReason } from '../src/jobs/reasons.js';
 import { type RenderStatus, renderStatus, renderStatuses } from '../src/jobs/render-status.js';
 import { builder } from './builder.js';
+import { frontDoor } from './front-door.js';
 import { encodeId, uuidOf } from './ids.js';
 import { totalCountField } from './pages.js';
 import { Room } from './room.js';
-import { JobReasonEnum, JobStateEnum } from './states.js';
 
 const descriptions: Record<RenderStatus, string> = {
   STARTING: 'The page is not yet published.',
@@ -30,46 +29,22 @@ export const Render = builder.prismaNode('Render', {
   fields: (t) => ({
     name: t.exposeString('name', { description: 'What others in the room see it called.' }),
     url: t.exposeString('url', { nullable: true, description: 'The page. Null for our own viewer page of the room.' }),
-    resolution: t.string({
-      description: 'Width and height, such as `1280x720`.',
-      select: { width: true, height: true },
-      resolve: ({ width, height }) => `${width}x${height}`,
-    }),
+    resolution: t.string(frontDoor.resolution),
     status: t.field({
       type: RenderStatusEnum,
       description: 'Where it is, in the words of renders.',
       select: { job: { select: { state: true } } },
       resolve: ({ job }) => renderStatus[job.state],
     }),
-    state: t.field({
-      type: JobStateEnum,
-      description: 'Where its job is.',
-      select: { job: { select: { state: true } } },
-      resolve: ({ job }) => job.state,
-    }),
-    reason: t.field({
-      type: JobReasonEnum,
-      nullable: true,
-      description: 'Why it is in this status, where there is more to say than the status does.',
-      select: { job: { select: { reason: true } } },
-      resolve: ({ job }) => job.reason as JobReason | null,
-    }),
-    message: t.string({
-      nullable: true,
-      description: 'The reason in words.',
-      select: { job: { select: { message: true } } },
-      resolve: ({ job }) => job.message,
-    }),
+    state: t.field(frontDoor.state),
+    reason: t.field(frontDoor.reason),
+    message: t.string(frontDoor.message),
     sessionId: t.id({
       description: 'What its room is joined by.',
       select: { job: { select: { source: true } } },
       resolve: ({ job }) => encodeId('Room', (job.source as unknown as PageSource).room?.roomId ?? ''),
     }),
-    projectId: t.id({
-      description: 'Global id of the project.',
-      select: { projectId: true },
-      resolve: ({ projectId }) => encodeId('Project', projectId),
-    }),
+    projectId: t.id(frontDoor.projectId),
     room: t.field({
       type: Room,
       nullable: true,
@@ -82,24 +57,14 @@ export const Render = builder.prismaNode('Render', {
       description:
         'Names its stream in the room: `streamId` of the participant that it is there. Another one after a restart. Null before it was published.',
     }),
-    callbackUrl: t.string({
-      nullable: true,
-      description: 'Where its changes of state are posted.',
-      select: { job: { select: { callbackUrl: true } } },
-      resolve: ({ job }) => job.callbackUrl,
-    }),
+    callbackUrl: t.string(frontDoor.callbackUrl),
     maxDuration: t.int({
       description: 'After this long it stops by itself, seconds since the first frame.',
       select: { job: { select: { maxDurationMs: true } } },
       resolve: ({ job }) => Math.round(job.maxDurationMs / 1000),
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was asked for.' }),
-    updatedAt: t.field({
-      type: 'DateTime',
-      description: 'When it last changed.',
-      select: { job: { select: { updatedAt: true } } },
-      resolve: ({ job }) => job.updatedAt,
-    }),
+    updatedAt: t.field(frontDoor.updatedAt),
     job: t.relation('job', { description: 'The job that makes it.' }),
   }),
 });

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, inject, onTestFinished, test, vi } from 'vitest';
+import { processes } from '../../chaos/processes.js';
 import { uuidOf } from '../../schema/ids.js';
 import { connectMediaServer } from '../../src/media/connect.js';
 import type { MediaParticipant, MediaServer } from '../../src/media/media-server.js';
@@ -15,6 +16,12 @@ import { openViewer } from '../testkit/people.js';
 const patience = { timeout: 45_000, interval: 100 };
 // Several such waits follow each other.
 vi.setConfig({ testTimeout: 150_000 });
+
+/** A process of the stack, as it notes them. */
+function pidOf(name: string): number {
+  const notes = JSON.parse(readFileSync(join(inject('stack').dataDir, 'processes.json'), 'utf8'));
+  return (notes as Record<string, { pid: number }>)[name]?.pid as number;
+}
 
 interface Room {
   id: string;
@@ -135,6 +142,32 @@ test('a second encoder with the same key replaces the first', async () => {
   await people.next(2);
   await expect.poll(() => people.gone, patience).toEqual([mediaId]);
   expect((await first.ended).code).not.toBe(0);
+});
+
+test('an encoder stays when the program that passes it on is killed, and comes back as it connects again after a kill of the ingest server', async () => {
+  const room = await newRoom();
+  const people = await watch(room);
+  const encoder = startEncoder(room.ingest.rtmpUrl);
+  const first = await people.next(1);
+  // It is in the room a moment before it is passed on.
+  const passing = () => processes().find(({ parent, name }) => parent === pidOf('rooms') && name === 'ffmpeg')?.pid;
+  await expect.poll(passing, patience).toBeDefined();
+  process.kill(passing() as number, 'SIGKILL');
+  const second = await people.next(2);
+  expect(people.gone).toEqual([first.mediaId]);
+  expect(encoder.process.exitCode).toBeNull();
+
+  process.kill(pidOf('mediamtx'), 'SIGKILL');
+  expect((await encoder.ended).code).not.toBe(0);
+  await expect.poll(() => people.gone, patience).toEqual([first.mediaId, second.mediaId]);
+  // Encoders try again and again, and so does this one.
+  let again = startEncoder(room.ingest.rtmpUrl);
+  await expect
+    .poll(() => {
+      if (again.process.exitCode !== null) again = startEncoder(room.ingest.rtmpUrl);
+      return people.came.length;
+    }, patience)
+    .toBe(3);
 });
 
 test('a stream key that is no longer the room’s cuts its encoder off, and lets nobody in again', async () => {
