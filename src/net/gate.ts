@@ -3,6 +3,7 @@ import { lookup as lookupName } from 'node:dns/promises';
 import net from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { EgressPolicy } from '../jobs/capture.js';
+import { abortedAfter } from '../time-signal.js';
 import { type AddressKind, classify, isWithin, kindNames, parseAddress, parseNetwork } from './addresses.js';
 import { literalAddresses, normaliseHost, parseHostAndPort, parsePageUrl, plainHost, portOf } from './hosts.js';
 import { isForeignPort } from './ports.js';
@@ -100,13 +101,12 @@ export function createGate({ policy, lookup = systemLookup }: { policy: EgressPo
   }
 
   async function connect(host: string, port: number, signal?: AbortSignal): Promise<net.Socket> {
-    const limit = AbortSignal.timeout(connectTimeoutMs);
-    const end = signal ? AbortSignal.any([signal, limit]) : limit;
+    const end = abortedAfter(connectTimeoutMs, ...(signal ? [signal] : []));
     const addresses = await resolve(host, port);
     const failures: string[] = [];
     for (const [index, address] of addresses.entries()) {
       const isLast = index === addresses.length - 1;
-      const attemptEnd = isLast ? end : AbortSignal.any([end, AbortSignal.timeout(attemptTimeoutMs)]);
+      const attemptEnd = isLast ? end : abortedAfter(attemptTimeoutMs, end);
       try {
         return await connectTo(address, port, attemptEnd);
       } catch (error) {

@@ -4,6 +4,7 @@ import { v7 as uuid } from 'uuid';
 import type { Database } from '../db.js';
 import type { Prisma, WebhookDelivery } from '../generated/prisma/client.js';
 import type { Gate } from '../net/gate.js';
+import { abortedAfter } from '../time-signal.js';
 import { version } from '../version.js';
 import { eventIdOf } from './append.js';
 import { type PostOutcome, post } from './post.js';
@@ -83,7 +84,7 @@ export function createDeliverer({ db, gate, secrets }: { db: Database; gate: Gat
       const earlyMs = waitOf(delivery);
       if (earlyMs > 0) return earlyMs;
       const startedAt = new Date();
-      const outcome = await attempt(delivery, AbortSignal.any([stopping, AbortSignal.timeout(attemptTimeoutMs)]));
+      const outcome = await attempt(delivery, abortedAfter(attemptTimeoutMs, stopping));
       const cutOff = outcome.status === null && stopping.aborted;
       await writeDown(delivery, startedAt, outcome, cutOff);
       if (cutOff) throw stopping.reason;

@@ -1,97 +1,24 @@
 /** Makes the files of a job from the parts and tracks its recorders left, and puts them into storage. */
-import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { copyFile, open, rm, stat } from 'node:fs/promises';
+import { copyFile, rm } from 'node:fs/promises';
 import { join, relative, resolve, sep } from 'node:path';
-import type { PlaybackProfile } from '../../src/rooms/profiles.js';
-import type { DeliveredFile } from '../../src/services/deliverables.js';
-import type { Storage } from '../../src/storage/storage.js';
-import { probe } from '../ffmpeg/probe.js';
-import type { MediaTools } from '../ffmpeg/run.js';
-import { type Deliverable, type JoinedPart, type JoinResult, joinParts } from '../parts/join.js';
+import { type JoinedPart, type JoinResult, joinParts } from '../parts/join.js';
 import { makeWorkFolder } from '../work-folder.js';
+import { LessFoundError, PartsGoneError } from './finalize-errors.js';
+import type { FinalizeOptions } from './finalize-options.js';
 import { writeIndividual } from './individual.js';
+import { describe, type Made } from './made.js';
 import { recordingName, safeName } from './names.js';
-import { keepOne } from './one-kind.js';
 import { type FinalizedJob, type FinalizedPart, type FinalizedTrack, keepOutcome, readOutcome } from './outcome.js';
 import { makePlayable } from './playable.js';
 import { findRecorded, type Recorded, type RecordedPart } from './recorded.js';
 import { noteKeys } from './stored-keys.js';
-import { takeThumbnail } from './thumbnail.js';
-
-export interface FinalizeOptions {
-  /** `jobs/<jobId>` in the data directory of the machine that recorded. */
-  jobFolder: string;
-  jobId: string;
-  /** Counts up when the files are made again. */
-  version?: number;
-  /** What earlier files hold, milliseconds: less is not worth another version. */
-  leastMs?: number;
-  /** The user's name for it; becomes part of the file names. */
-  name: string;
-  /** A tar is made although nobody was there to be recorded to a file of their own. */
-  individual?: boolean;
-  /** False: the files have no sound, or no picture, though both were captured. */
-  hasAudio?: boolean;
-  hasVideo?: boolean;
-  /** Renditions for players are made too, of the recording's longest file. */
-  profiles?: readonly PlaybackProfile[];
-  /** It was tried before: renditions are not encoded again, since that may be what took the time. */
-  isRepeated?: boolean;
-  storage: Pick<Storage, 'put'>;
-  tools: MediaTools;
-  signal?: AbortSignal;
-  /** Called at least once a second while ffmpeg works; 0 to 1. */
-  onProgress?: (fraction: number) => void;
-  /** Told why players get less than was wanted. */
-  onUnplayable?: (error: unknown) => void;
-}
-
-/** The result does not have the length of its parts: something would be missing without anyone knowing. */
-export class LengthMismatchError extends Error {
-  override name = 'LengthMismatchError';
-  constructor(
-    readonly file: string,
-    readonly resultMs: number,
-    readonly partsMs: number,
-  ) {
-    super(
-      `${file} would last ${Math.round(resultMs)} ms, but its parts last ${Math.round(partsMs)} ms together. The parts are kept; ` +
-        'look at them with ffprobe.',
-    );
-  }
-}
-
-/** Parts of the job that earlier files were made of are not there any more. */
-export class PartsGoneError extends Error {
-  override name = 'PartsGoneError';
-  constructor() {
-    super('The parts of the recording are not there any more: its files cannot be made again.');
-  }
-}
-
-/** Less was found than earlier files of the job hold. */
-export class LessFoundError extends Error {
-  override name = 'LessFoundError';
-  constructor(foundMs: number, leastMs: number) {
-    super(
-      `Only ${seconds(foundMs)} of the recording were found, but its files hold ${seconds(leastMs)}: no shorter ones are made. ` +
-        'Other parts may be on a machine that is away: start its recorder worker and ask again. Without a storage that all ' +
-        'machines share, each can only use its own.',
-    );
-  }
-}
-
-const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+import { finishVideo } from './video-files.js';
 
 // Joining reads everything twice or more; hashing once. Tracks are read about as often again.
 const joiningShare = 0.8;
 const composedShare = 0.5;
 // Encoding takes most of the time by far.
 const beforeRenditionsShare = 0.1;
-const seamToleranceMs = 50;
-/** Nobody guesses 96 bits. */
-const keyBytes = 12;
 
 /**
  * Joins, probes, hashes and stores: mp4 files with a thumbnail, a tar with participants' own files where these were recorded,
@@ -158,11 +85,6 @@ function isMadeOf({ parts, tracks = [] }: FinalizedJob, recorded: Recorded): boo
   return areSame(parts, recorded.parts) && areSame(tracks, recorded.tracks);
 }
 
-interface Made {
-  path: string;
-  file: DeliveredFile;
-}
-
 async function makeFiles(options: FinalizeOptions, recorded: Recorded, work: string) {
   const { tools, signal } = options;
   const isIndividual = options.individual === true || recorded.tracks.length > 0;
@@ -187,7 +109,7 @@ async function makeFiles(options: FinalizeOptions, recorded: Recorded, work: str
     const name = recordingName(options.name, start.startedAt);
     // Two deliverables may begin within the same second.
     const base = index === 0 ? name : `${name}-${index + 1}`;
-    files.push(...(await finishDeliverable(options, deliverable, base, work)));
+    files.push(...(await finishVideo(options, deliverable, base, work)));
     onProgress(joiningShare + ((1 - joiningShare) * (index + 1)) / joined.deliverables.length);
   }
   const longest = [...joined.deliverables].sort((a, b) => b.durationMs - a.durationMs)[0];
@@ -253,55 +175,6 @@ function describePart(part: RecordedPart, joined: JoinedPart): FinalizedPart {
   };
 }
 
-async function finishDeliverable(
-  options: FinalizeOptions,
-  joined: Deliverable,
-  base: string,
-  work: string,
-): Promise<Made[]> {
-  const { tools, signal } = options;
-  const facts = await probe(joined.file, { ffprobe: tools.ffprobe, signal });
-  const lengthMs = facts.video?.durationMs ?? 0;
-  const frameMs = facts.video && facts.video.fps > 0 ? 1000 / facts.video.fps : 0;
-  if (Math.abs(lengthMs - joined.durationMs) > frameMs + seamToleranceMs * joined.parts.length) {
-    throw new LengthMismatchError(`${base}.mp4`, lengthMs, joined.durationMs);
-  }
-  const { hasAudio = true, hasVideo = true } = options;
-  if (!hasAudio || !hasVideo) {
-    const both = joined.file;
-    joined.file = await keepOne(both, hasVideo ? 'video' : 'audio', { tools, signal });
-    await rm(both);
-  }
-  if (!hasVideo) {
-    const about = { kind: 'VIDEO', name: `${base}.m4a`, mediaType: 'audio/mp4' } as const;
-    const durationMs = Math.round(facts.durationMs);
-    return [await describe(options, joined.file, { ...about, durationMs, audioCodec: facts.audio?.codec })];
-  }
-  const thumbnail = join(work, `${base}.jpg`);
-  // About a tenth in: the first picture is often a page that is still empty.
-  await takeThumbnail(joined.file, lengthMs / 10, thumbnail, { ...tools, signal });
-  const poster = (await probe(thumbnail, { ffprobe: tools.ffprobe, signal })).video;
-  return [
-    await describe(options, joined.file, {
-      kind: 'VIDEO',
-      name: `${base}.mp4`,
-      mediaType: 'video/mp4',
-      durationMs: Math.round(facts.durationMs),
-      width: facts.video?.width,
-      height: facts.video?.height,
-      videoCodec: facts.video?.codec,
-      audioCodec: hasAudio ? facts.audio?.codec : undefined,
-    }),
-    await describe(options, thumbnail, {
-      kind: 'THUMBNAIL',
-      name: `${base}.jpg`,
-      mediaType: 'image/jpeg',
-      width: poster?.width,
-      height: poster?.height,
-    }),
-  ];
-}
-
 async function copyDiagnostics(
   options: FinalizeOptions,
   { screenshot, consoleLog }: { screenshot: string | null; consoleLog: string | null },
@@ -321,26 +194,4 @@ async function copyDiagnostics(
     made.push(await describe(options, path, about));
   }
   return made;
-}
-
-/** Flushes a finished file to disk and reads its checksum. */
-async function describe(
-  options: FinalizeOptions,
-  path: string,
-  about: Omit<DeliveredFile, 'storageKey' | 'sizeBytes' | 'sha256'>,
-): Promise<Made> {
-  const handle = await open(path, 'r+');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20, signal: options.signal }))
-    hash.update(chunk);
-  const { size } = await stat(path);
-  // Keys have no spaces; names of one job differ in more than that. The segment is this file's alone: a machine that was
-  // thought lost may be storing the same file at the same time.
-  const storageKey = `jobs/${options.jobId}/${randomBytes(keyBytes).toString('hex')}/${about.name.replaceAll(' ', '-')}`;
-  return { path, file: { ...about, storageKey, sizeBytes: size, sha256: hash.digest() } };
 }

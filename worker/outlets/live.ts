@@ -13,6 +13,7 @@ import {
   livePieces,
 } from '../../src/rooms/live-playlist.js';
 import type { PartStore } from '../../src/storage/parts.js';
+import { abortedAfter } from '../../src/time-signal.js';
 import { writeJson } from '../host/atomic-file.js';
 import { fileKey } from '../shipping/keys.js';
 import type { OpenPart, PartLine } from './part-line.js';
@@ -97,7 +98,7 @@ function createShelf({ folder, jobId, incarnation, store, signal, note }: LiveOp
   let missed = false;
 
   async function send(name: string, bytes: Uint8Array): Promise<void> {
-    await store?.put(keyOf(name), bytes, AbortSignal.any([signal, AbortSignal.timeout(storeLimitMs)]));
+    await store?.put(keyOf(name), bytes, abortedAfter(storeLimitMs, signal));
   }
 
   async function forget(): Promise<void> {

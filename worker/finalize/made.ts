@@ -1,0 +1,36 @@
+/** A file that was made of what was recorded, with what is told of it. */
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { open, stat } from 'node:fs/promises';
+import type { DeliveredFile } from '../../src/services/deliverables.js';
+import type { FinalizeOptions } from './finalize-options.js';
+
+/** Nobody guesses 96 bits. */
+const keyBytes = 12;
+
+export interface Made {
+  path: string;
+  file: DeliveredFile;
+}
+
+/** Flushes a finished file to disk and reads its checksum. */
+export async function describe(
+  options: Pick<FinalizeOptions, 'jobId' | 'signal'>,
+  path: string,
+  about: Omit<DeliveredFile, 'storageKey' | 'sizeBytes' | 'sha256'>,
+): Promise<Made> {
+  const handle = await open(path, 'r+');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20, signal: options.signal }))
+    hash.update(chunk);
+  const { size } = await stat(path);
+  // Keys have no spaces; names of one job differ in more than that. The segment is this file's alone: a machine that was
+  // thought lost may be storing the same file at the same time.
+  const storageKey = `jobs/${options.jobId}/${randomBytes(keyBytes).toString('hex')}/${about.name.replaceAll(' ', '-')}`;
+  return { path, file: { ...about, storageKey, sizeBytes: size, sha256: hash.digest() } };
+}
