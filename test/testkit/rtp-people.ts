@@ -55,7 +55,8 @@ export async function publishPeople(server: MediaServer, roomId: string, people:
       if (kind === 'AUDIO') return { mid: `${at}`, kind, codec: 'opus', source: 'microphone' };
       return { mid: `${at}`, kind, codec, source: 'camera', ...(codec === 'h264' ? { h264Profile: '42e01f' } : {}) };
     });
-    inputs.push('-re', '-i', await filmOf(person));
+    // The same ten seconds again and again.
+    inputs.push('-re', '-stream_loop', '-1', '-i', await filmOf(person));
     const publication = await server.publish(roomId, { mediaId, name: identity.toUpperCase(), tracks });
     mediaIds.push(mediaId);
     const to = `rtp://${publication.host}:${publication.port}?pkt_size=1200`;
@@ -86,7 +87,7 @@ export async function publishPeople(server: MediaServer, roomId: string, people:
 
 const films = new Map<string, Promise<string>>();
 
-/** Two minutes of somebody, made once for all who look and sound alike: to encode it while it is sent takes a machine without other work. */
+/** Ten seconds of somebody, made once for all who look and sound alike: to encode it while it is sent takes a machine without other work. */
 export function filmOf({ identity: _, ...look }: RtpPerson): Promise<string> {
   const key = JSON.stringify(look);
   const film = films.get(key) ?? makeFilm(look);
@@ -98,15 +99,13 @@ async function makeFilm(look: Omit<RtpPerson, 'identity'>): Promise<string> {
   const { colour, tone, codec = 'vp8', sends = both, size = personSize } = look;
   const folder = await mkdtemp(join(tmpdir(), 'tapedeck-test-film-'));
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-  const run = (args: string[]) => promisify(execFile)('ffmpeg', ['-nostdin', '-v', 'error', ...args]);
-  const [seconds, film] = [join(folder, 'seconds.mkv'), join(folder, 'film.mkv')];
+  const film = join(folder, 'film.mkv');
   const box = `drawbox=x=0:y=0:w=${size.width}:h=${colouredRows(size)}:color=${colour}:t=fill`;
   const inputs = cardInputs(size).map((input) => input.replace(`PI*${cardTone}*`, `PI*${tone}*`));
   const picture = ['-map', '0:v', '-vf', box, ...encoders[codec].split(' '), '-g', '30', '-pix_fmt', 'yuv420p'];
   const sound = ['-map', '1:a', '-c:a', 'libopus', '-b:a', '64k', '-frame_duration', '20'];
-  await run([...inputs, '-t', '10', ...(sends.includes('VIDEO') ? picture : []), ...sound, seconds]);
-  // The same ten seconds again and again.
-  await run(['-stream_loop', '11', '-i', seconds, '-c', 'copy', film]);
+  const shown = sends.includes('VIDEO') ? picture : [];
+  await promisify(execFile)('ffmpeg', ['-nostdin', '-v', 'error', ...inputs, '-t', '10', ...shown, ...sound, film]);
   return film;
 }
 
