@@ -3,8 +3,10 @@ import { defineConfig } from 'vitest/config';
 
 /** With stacks of their own: what is to be quick is told from what is not. */
 const timed = ['test/durability/chaos.test.ts'];
-/** Browsers with cameras, a media server, and recorders of what they send. */
-const live = [
+/** Recorders, which are killed and held still, and browsers with cameras: each keeps the machine busy by itself. */
+const busy = [
+  'test/media/{host-*,page-*,archive}.test.ts',
+  'test/durability/{archive-life,recording-survives,steering,drain}.test.ts',
   'test/rooms/{viewer,publish-page,recorded,render,session-live,crowded,individual*}.test.ts',
   'test/rooms/ingest*.test.ts',
   'test/media/{broadcast,broadcast-jobs,live-hls,renditions,one-kind,tracks-*}.test.ts',
@@ -29,15 +31,15 @@ export default defineConfig({
           ...shared,
           name: 'side by side',
           include: ['test/**/*.test.ts'],
-          exclude: [...timed, ...live],
-          // A recording costs about one core, so more at once would only be slower.
+          exclude: [...timed, ...busy],
+          // Some record; a recording costs about one core, so more at once would only be slower.
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },
       },
       {
         extends: true,
-        test: { ...shared, name: 'live', include: live, maxWorkers: 1, sequence: { groupOrder: 1 } },
+        test: { ...shared, name: 'one by one', include: busy, maxWorkers: 1, sequence: { groupOrder: 1 } },
       },
       {
         extends: true,
