@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { partFile } from '../src/jobs/capture.js';
 import { type Child, startChild } from '../worker/capture/child.js';
 import { processTree } from './process-tree.js';
 import { type RunningHost, until } from './recorder-host.js';
@@ -63,7 +64,10 @@ export function readRecipe(host: Pick<RunningHost, 'identity' | 'folder'>): Reci
   const display = find('Xvfb', named('Xvfb'));
   const sound = find('pulseaudio', named('pulseaudio'));
   // Another ffmpeg looks at the picture without writing any.
-  const encoder = find('encoder', ({ args }) => args.includes('x11grab') && args.some((arg) => arg.includes('p1.mkv')));
+  const encoder = find(
+    'encoder',
+    ({ args }) => args.includes('x11grab') && args.some((arg) => arg.endsWith(partFile(1))),
+  );
   const browser = find('browser', ({ args }) => args.includes('--kiosk'));
   const scratch = dirname(host.identity.socket);
   const displayName = encoder.args[encoder.args.lastIndexOf('-i') + 1] as string;
@@ -120,7 +124,7 @@ export async function startBarePipeline(recipe: Recipe, url: string): Promise<Ba
     await start(recipe.browser, (args) => [...args.filter((arg) => !hostOnly.some((only) => only.test(arg))), url]);
     await sleep(pageLoadMs);
     await start(recipe.encoder);
-    const part = join(scratch, 'p1.mkv');
+    const part = join(scratch, partFile(1));
     if (!(await until(startLimitMs, () => existsSync(part) && statSync(part).size > 10_000))) {
       throw new Error('The bare pipeline recorded nothing.');
     }

@@ -1,8 +1,8 @@
 /** What the archive of a room with three people costs, and how soon it begins, against the bare pipeline on the same viewer page. */
 import { join } from 'node:path';
-import { readFrames } from '../test/testkit/media-read.js';
+import { flashesIn, readFrames } from '../test/testkit/media-read.js';
+import { gridPlaces } from '../test/testkit/people-read.js';
 import type { RtpPerson } from '../test/testkit/rtp-people.js';
-import { layOut } from '../web/layout.js';
 import { probe } from '../worker/ffmpeg/probe.js';
 import { findHost } from '../worker/host/client.js';
 import { incarnationFolder } from '../worker/host/folders.js';
@@ -24,7 +24,7 @@ const people: RtpPerson[] = [
 // The page joins the room and sees everybody within a second.
 const settleMs = 2_000;
 
-/** About 3 minutes; less than 50 s when quick, which is good for a rough number only. */
+/** About 4 minutes; less than 50 s when quick, which is good for a rough number only. */
 export async function benchRoom(quick: boolean): Promise<BenchResult> {
   const starts = quick ? 1 : 10;
   const rounds = quick ? 1 : 3;
@@ -107,11 +107,8 @@ async function measureBare(bed: RoomBed, recipe: Recipe, windowMs: number) {
 /** How many flashes the pictures show, of all people together. */
 async function countFlashes(file: string): Promise<number> {
   if (!(await probe(file, { ffprobe: 'ffprobe' })).video) return 0;
-  const subjects = people.map(({ identity }) => ({ key: identity, screen: false }));
   let flashes = 0;
-  for (const tile of layOut('grid', subjects, size, null)) {
-    const frames = await readFrames(file, personSize, tile);
-    flashes += frames.filter(({ flash }, index) => flash && frames[index - 1]?.flash === false).length;
-  }
+  for (const place of gridPlaces(people.length, size))
+    flashes += flashesIn(await readFrames(file, personSize, place)).length;
   return flashes;
 }

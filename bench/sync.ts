@@ -1,8 +1,5 @@
 /** How far sound and picture are apart in the recordings of a room, and whether they drift, against what the room was sent. */
-import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readFrames, readOffsets, readSound } from '../test/testkit/media-read.js';
 import { median } from '../test/testkit/media-report.js';
@@ -31,7 +28,7 @@ interface Sync {
   driftErrorMsPerHour: number;
 }
 
-/** About 14 minutes for 10 minutes recorded; less than 50 s for 12 s when quick, which is too short to tell a drift. */
+/** About 12 minutes for 10 minutes recorded; less than 50 s for 12 s when quick, which is too short to tell a drift. */
 export async function benchSync(quick: boolean): Promise<BenchResult> {
   const recordMs = quick ? 12_000 : 600_000;
   const sent = await readSync(await filmOf(person));
@@ -46,10 +43,7 @@ export async function benchSync(quick: boolean): Promise<BenchResult> {
     });
     await sleep(recordMs);
     await stopRecording(archive);
-    const tar = join(bed.stack.dataDir, 'recording.tar');
-    const { downloadUrl } = await archive.facts();
-    const { body } = await fetch(downloadUrl as string);
-    await pipeline(Readable.fromWeb(body as never), createWriteStream(tar));
+    const tar = await archive.download(bed.stack.dataDir);
     const { manifest, path } = await unpackTar(tar, join(bed.stack.dataDir, 'recording'));
     const [composed] = manifest.composed;
     const [file] = manifest.participants[0]?.files ?? [];

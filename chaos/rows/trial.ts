@@ -12,8 +12,8 @@ const pace = {
 } as const;
 
 /**
- * Records the demo page, unless told what to start, and lets `fault` break something. `recovered` resolves, at a time it answers, when all is well again;
- * then the recording goes on for a while, is stopped, and ends.
+ * Records the demo page, unless told what to start, and lets `fault` break something. `recovered` resolves, at a time it
+ * answers, when all is well again; then the recording goes on for a while, is stopped, and ends.
  */
 export async function breakWhileRecording(
   trial: Trial,

@@ -10,12 +10,12 @@ export async function ensureNpmPackages() {
 }
 
 /**
- * Whether `npm ci` complains of a package for another platform only: one that was not to be had when package-lock.json
- * was written, and may (then its version is said) or may not be to be had now.
+ * Whether `npm ci` complains of packages for other platforms only: such as were not to be had when package-lock.json
+ * was written, and may (then their version is said) or may not be to be had now.
  */
-function isOfOtherPlatform(complaint) {
-  const name = /^npm error Missing: (\S+)@\S* from lock file$/.exec(complaint)?.[1];
-  return locked().some(([, { optionalDependencies }]) => name in (optionalDependencies ?? {}));
+function areOfOtherPlatforms(complaints) {
+  const optional = new Set(locked().flatMap(([, { optionalDependencies }]) => Object.keys(optionalDependencies ?? {})));
+  return complaints.every((line) => optional.has(/^npm error Missing: (\S+)@\S* from lock file$/.exec(line)?.[1]));
 }
 
 const locked = () => Object.entries(JSON.parse(readFileSync(join(projectRoot, 'package-lock.json'), 'utf8')).packages);
@@ -27,7 +27,7 @@ async function install() {
     await npm('ci', '--include=dev');
   } catch (error) {
     const complaints = error.message.split('\n').filter((line) => /^npm error (Missing|Invalid): /.test(line));
-    if (complaints.length === 0 || !complaints.every(isOfOtherPlatform)) throw error;
+    if (complaints.length === 0 || !areOfOtherPlatforms(complaints)) throw error;
     // Not packages that this machine could use: the same versions are installed, without `npm ci` insisting on those.
     await npm('install', '--no-save', '--include=dev');
   }

@@ -7,13 +7,12 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { uuidOf } from '../../schema/ids.js';
 import { connectMediaServer } from '../../src/media/connect.js';
 import type { MediaServer } from '../../src/media/media-server.js';
-import { layOut } from '../../web/layout.js';
 import { probe } from '../../worker/ffmpeg/probe.js';
 import { api } from '../testkit/api.js';
 import { type ArchiveKit, createArchiveKit } from '../testkit/archives.js';
 import { expectPlayable } from '../testkit/media.js';
 import { readSound } from '../testkit/media-read.js';
-import { isHue, readHue } from '../testkit/people-read.js';
+import { gridPlaces, isHue, readHue } from '../testkit/people-read.js';
 import { colourOf, heardTone, publishPeople, type RtpPeople } from '../testkit/rtp-people.js';
 import { unpackTar } from '../testkit/tar.js';
 
@@ -66,8 +65,7 @@ test('sixteen people are all seen in the recording of their room, and each has a
 
   const file = path(manifest.composed[0]?.file as string);
   await expectPlayable(file, { ...size, durationMs: (duration as number) * 1000 });
-  const subjects = people.map(({ identity }) => ({ key: identity, screen: false }));
-  const seen = layOut('grid', subjects, size, null).map(async (tile, index) => {
+  const seen = gridPlaces(people.length, size).map(async (tile, index) => {
     // The upper half of a card has its colour.
     const hue = await readHue(file, { ...tile, height: tile.height * 0.6 }, 10);
     return isHue(hue, people[index]?.hue as number);

@@ -7,7 +7,7 @@ import { finalizeJob } from '../../worker/finalize/finalize.js';
 import { sendCommand } from '../../worker/host/client.js';
 import { hostOn, livePage, servePages } from '../testkit/host.js';
 import { mediaTools } from '../testkit/media-parts.js';
-import { readFrames, readSound } from '../testkit/media-read.js';
+import { flashesIn, readFrames, readSound } from '../testkit/media-read.js';
 import { inviteToRoom, joinRoom, type RoomPage } from '../testkit/people.js';
 import { beepOf, isHue, personSize, readBeepsAt, readHue, toneShares } from '../testkit/people-read.js';
 import { unpackTar } from '../testkit/tar.js';
@@ -74,7 +74,7 @@ test('browsers in a room are recorded one by one, each with their own colour and
     expect(shares[index]).toBeGreaterThan(0.7);
     expect(shares[1 - index]).toBeLessThan(0.05);
     const frames = await readFrames(media, personSize);
-    const flashes = frames.filter(({ flash }, at) => flash && frames[at - 1]?.flash === false);
+    const flashes = flashesIn(frames);
     const lags = readBeepsAt(sound, beepOf(tone)).flatMap((beep) => {
       const near = flashes.map(({ ptsMs }) => beep - ptsMs).filter((lag) => Math.abs(lag) < 400);
       return near.sort((a, b) => Math.abs(a) - Math.abs(b)).slice(0, 1);

@@ -123,6 +123,11 @@ export function readBeeps({ blocks, right, sampleRate }: Sound): number[] {
   return onsets;
 }
 
+/** The frames that a flash begins with. */
+export function flashesIn(frames: readonly CardFrame[]): CardFrame[] {
+  return frames.filter(({ flash }, index) => flash && frames[index - 1]?.flash === false);
+}
+
 /** Beep minus flash for each second that has both, milliseconds; positive means the sound comes late. */
 export function readBeepsAndFlashes(frames: readonly CardFrame[], sound: Sound): number[] {
   return readOffsets(frames, sound).map(({ offsetMs }) => offsetMs);
@@ -130,7 +135,7 @@ export function readBeepsAndFlashes(frames: readonly CardFrame[], sound: Sound):
 
 /** The same, with the time in the file of each. */
 export function readOffsets(frames: readonly CardFrame[], sound: Sound): { atMs: number; offsetMs: number }[] {
-  const flashes = frames.filter((frame, index) => frame.flash && frames[index - 1]?.flash === false);
+  const flashes = flashesIn(frames);
   return readBeeps(sound).flatMap((atMs) => {
     const offsets = flashes.map(({ ptsMs }) => atMs - ptsMs).filter((offset) => Math.abs(offset) < 400);
     const [offsetMs] = offsets.sort((a, b) => Math.abs(a) - Math.abs(b));

@@ -1,12 +1,19 @@
 /** Reads back from a recording who is to be seen and heard in it: colours, tones and beeps of synthetic people. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { layOut } from '../../web/layout.js';
 import type { Size } from './media-card.js';
 import type { Sound } from './media-read.js';
 
 export interface Area extends Size {
   x: number;
   y: number;
+}
+
+/** Where so many people are in a grid, in order of their names. */
+export function gridPlaces(count: number, size: Size): Area[] {
+  const subjects = [...Array(count).keys()].map((index) => ({ key: `${index}`, screen: false }));
+  return layOut('grid', subjects, size, null);
 }
 
 /** What a synthetic person sends unless told otherwise: the card that `readFrames` reads has this size. */
