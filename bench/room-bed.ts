@@ -23,7 +23,9 @@ export interface RoomBed {
 
 /** Resolves when the people are in the room. */
 export async function openRoomBed(people: RtpPerson[]): Promise<RoomBed> {
-  await Promise.all(people.map(filmOf));
+  // Made while the service starts; should that fail first, nobody waits for them.
+  const films = Promise.all(people.map(filmOf));
+  films.catch(() => {});
   const { dataDir, remove } = temporaryDataFolder();
   const lines: string[] = [];
   const opened: (() => unknown)[] = [remove];
@@ -41,6 +43,7 @@ export async function openRoomBed(people: RtpPerson[]): Promise<RoomBed> {
     const { room, sessionId, apiKey } = ensureRoom;
     const server = await connectMediaServer(stack.mediaServer, { log: pino({ level: 'silent' }) });
     opened.push(() => server.close());
+    await films;
     const published = await publishPeople(server, uuidOf(room.id, ['Room']) as string, people);
     opened.push(() => published.kill());
     return {
