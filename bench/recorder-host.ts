@@ -32,7 +32,13 @@ export async function recordPage(source: OpenSource, allowedHost: string): Promi
   const spec = {
     ...{ jobId: 'bench', incarnation: 1, source },
     egress: { allowedNetworks: [], allowedHosts: [allowedHost], deniedPorts: [] },
-    ...{ live: false, directMedia: false, publication: null, arrangement: { layout: null, targets: [] } },
+    ...{
+      listenAddress: '127.0.0.1',
+      live: false,
+      directMedia: false,
+      publication: null,
+      arrangement: { layout: null, targets: [] },
+    },
     ...{ maxDurationMs: measuredMinutes * 60_000, endsAt: null, leaseTimeoutMs: measuredMinutes * 60_000 },
     ...{ hold: null, diskReserveBytes: 0, recordedBefore: { bytes: 0, parts: 0 } },
     tools: {

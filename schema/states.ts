@@ -68,6 +68,11 @@ const partEndDescriptions: Record<PartEnd, string> = {
   SOUND_HUNG: 'The sound server no longer answered.',
   HOST_DIED: 'The recorder itself died.',
   MACHINE_LOST: 'The machine that recorded was lost.',
+  SOURCE_LOST: 'The source ended, or its connection broke.',
+  SOURCE_STALLED: 'The source sent nothing more.',
+  SOURCE_CHANGED: 'The source sent other media than before: another codec, or pictures of another size.',
+  TIME_JUMPED: 'The times that the source gives jumped.',
+  RECONFIGURED: 'The recording was changed: the next part is recorded by the new settings.',
 };
 
 export const PartEndEnum = builder.enumType('PartEnd', {

@@ -9,6 +9,14 @@ const projectRoot = dirname(dirname(fileURLToPath(import.meta.url)));
 
 const port = z.coerce.number().int().min(0).max(65535);
 const seconds = (fallback: number, most: number) => z.coerce.number().int().min(1).max(most).default(fallback);
+const portRange = (least: number) =>
+  z
+    .string()
+    .regex(/^\d{4,5}-\d{4,5}$/, 'must be a range such as 40000-40999')
+    .refine((range) => {
+      const [first, last] = range.split('-').map(Number) as [number, number];
+      return last <= 65_535 && last - first >= least - 1;
+    }, `must hold at least ${least} ports, up to 65535`);
 const list = z
   .string()
   .transform((text) => text.split(',').map((item) => item.trim()))
@@ -51,14 +59,7 @@ export const settings = z.object({
   JANUS_PORT: port.default(8188),
   MEDIA_ADDRESS: z.ipv4().optional(),
   MEDIA_EVENTS_PORT: port.default(8189),
-  MEDIA_UDP_PORTS: z
-    .string()
-    .regex(/^\d{4,5}-\d{4,5}$/, 'must be a range such as 40000-40999')
-    .refine((range) => {
-      const [first, last] = range.split('-').map(Number) as [number, number];
-      return last <= 65_535 && last - first >= 99;
-    }, 'must hold at least 100 ports, up to 65535')
-    .default('40000-41999'),
+  MEDIA_UDP_PORTS: portRange(100).default('40000-41999'),
   RTMP_PORT: port.default(1935),
   SRT_PORT: port.default(8890),
   RTSP_PORT: port.default(8554),
@@ -66,6 +67,17 @@ export const settings = z.object({
   INGEST_AUTH_PORT: port.default(9996),
   INGEST_SECRET: z.string().optional(),
   SESSION_GRACE_SECONDS: seconds(60, 3600),
+
+  INPUT_ADDRESS: z.ipv4().default('127.0.0.1'),
+  INPUT_HOST: z.string().optional(),
+  INPUT_PORTS: portRange(4).default('20000-21999'),
+  // To copy a stream of 2 Mbit/s takes 1 to 2 % of a core.
+  COPY_SLOTS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(10_000)
+    .default(25 * availableParallelism()),
 
   ALLOWED_NETWORKS: list.optional(),
 
@@ -163,6 +175,8 @@ export function loadConfig(environment: NodeJS.ProcessEnv = { ...readEnvFile(), 
     },
     recorder: {
       slots: env.RECORDER_SLOTS,
+      /** How many streams are recorded at once that are copied as they come. */
+      copySlots: env.COPY_SLOTS,
       chromium: env.CHROMIUM_PATH,
       ffmpeg: env.FFMPEG_PATH,
       ffprobe: env.FFPROBE_PATH,
@@ -194,6 +208,15 @@ export function loadConfig(environment: NodeJS.ProcessEnv = { ...readEnvFile(), 
       rtspPort: env.RTSP_PORT,
       apiPort: env.INGEST_API_PORT,
       authPort: env.INGEST_AUTH_PORT,
+    },
+    /** Where recorders listen for the inputs of recordings. */
+    inputs: {
+      /** Address of the machine that records. */
+      address: env.INPUT_ADDRESS,
+      /** The name that others reach it by; undefined: the host of `publicUrl`. */
+      host: env.INPUT_HOST,
+      /** First and last port, each for TCP and UDP. */
+      ports: env.INPUT_PORTS.split('-').map(Number) as [number, number],
     },
     /** A session ends when nobody has published for this long. */
     sessionGraceMs: env.SESSION_GRACE_SECONDS * 1000,

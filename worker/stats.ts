@@ -60,15 +60,15 @@ export function startStatsWriter({ db, wake, log }: { db: Database; wake: Wake; 
     try {
       await db.$executeRaw`
         INSERT INTO job_stats (job_id, incarnation, frames, fps, bitrate, bytes, position_ms, dropped, duplicated, speed,
-                               page_frames, progress, updated_at)
-        SELECT job_id, incarnation, frames, fps, bitrate, bytes, "positionMs", dropped, duplicated, speed, "pageFrames", progress, now()
+                               page_frames, link, progress, updated_at)
+        SELECT job_id, incarnation, frames, fps, bitrate, bytes, "positionMs", dropped, duplicated, speed, "pageFrames", link, progress, now()
           FROM jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) AS report(
             job_id uuid, incarnation int, frames bigint, fps float8, bitrate float8, bytes bigint, "positionMs" bigint,
-            dropped bigint, duplicated bigint, speed float8, "pageFrames" bigint, progress float8)
+            dropped bigint, duplicated bigint, speed float8, "pageFrames" bigint, link jsonb, progress float8)
         ON CONFLICT (job_id) DO UPDATE SET
           incarnation = excluded.incarnation, frames = excluded.frames, fps = excluded.fps, bitrate = excluded.bitrate,
           bytes = excluded.bytes, position_ms = excluded.position_ms, dropped = excluded.dropped,
-          duplicated = excluded.duplicated, speed = excluded.speed, page_frames = excluded.page_frames,
+          duplicated = excluded.duplicated, speed = excluded.speed, page_frames = excluded.page_frames, link = excluded.link,
           progress = greatest(job_stats.progress, excluded.progress), updated_at = excluded.updated_at
         WHERE job_stats.incarnation <= excluded.incarnation`;
       wake(statsChannel);
@@ -97,7 +97,7 @@ export function startStatsWriter({ db, wake, log }: { db: Database; wake: Wake; 
 
 /** Counts are stored as whole numbers; rates keep their fractions. */
 function whole(stats: CaptureStats): CaptureStats {
-  const { fps, bitrate, speed, ...counts } = stats;
+  const { fps, bitrate, speed, link, ...counts } = stats;
   const rounded = Object.fromEntries(Object.entries(counts).map(([name, value]) => [name, Math.round(value)]));
-  return { ...(rounded as typeof counts), fps, bitrate, speed };
+  return { ...(rounded as typeof counts), fps, bitrate, speed, ...(link ? { link } : {}) };
 }

@@ -3,6 +3,7 @@
  * `manifest.jsonl` and answers on `host.sock`; the worker writes `spec.json` and `lease.json`. All in the incarnation's folder.
  */
 import type { ProcessIdentity } from '../process-identity.js';
+import type { RecordingConfig } from '../recordings/config.js';
 import type { JobFailure } from './reasons.js';
 import type { WarningCode } from './warnings.js';
 
@@ -64,7 +65,17 @@ export interface PageSource {
   fps: number;
   /** How long the page may take to become ready, each of two times. */
   loadTimeoutMs: number;
+  /** Where it is a run of a recording: of a whole room. */
+  recording?: RecordingConfig;
 }
+
+/** A live input that is recorded as it comes, or encoded anew: a run of a recording. */
+export interface StreamSource {
+  kind: 'stream';
+  recording: RecordingConfig;
+}
+
+export type Source = PageSource | StreamSource;
 
 /** What the host's egress proxy lets the page reach. */
 export interface EgressPolicy {
@@ -77,7 +88,10 @@ export interface EgressPolicy {
 }
 
 /** A page whose address is known. */
-export type OpenSource = PageSource & { url: string };
+export type OpenPage = PageSource & { url: string };
+
+/** What a host can begin to capture. */
+export type OpenSource = OpenPage | StreamSource;
 
 /** A far server that what is captured is sent to as it is. */
 export interface TargetSpec {
@@ -109,6 +123,10 @@ export interface PublicationSpec {
 export interface Arrangement {
   layout: Layout | null;
   targets: TargetSpec[];
+  /** Of a stream: what is recorded from now on; the next part begins with each change. Null for a page. */
+  recording?: RecordingConfig | null;
+  /** Somebody looks at what is recorded while it goes on. */
+  preview?: boolean;
 }
 
 /** Everything a host needs; written before it is started, never changed. */
@@ -137,6 +155,8 @@ export interface HostSpec {
   recordedBefore: { bytes: number; parts: number };
   /** Without a renewed lease for this long the host closes its part and ends. */
   leaseTimeoutMs: number;
+  /** Address of this machine at which inputs are listened for. */
+  listenAddress: string;
   tools: { ffmpeg: string; ffprobe: string; chromium: string; browserUser: string };
 }
 
@@ -163,11 +183,16 @@ export type HostCommand =
   | { command: (typeof hostCommands)[number] }
   /** All of it, each time: what is missing is taken away. */
   | { command: 'arrange'; arrangement: Arrangement };
+/** The spec of a host that captures a page. */
+export type PageSpec = HostSpec & { source: OpenPage };
+/** The spec of a host that records a stream. */
+export type StreamSpec = HostSpec & { source: StreamSource };
+
 export type HostReply = { ok: true } | { ok: false; error: string };
 
 /** How a host ended. `suspended`: asked to close its part so that another host can go on later. */
 export type HostOutcome =
-  | { kind: 'stopped' | 'max-duration' | 'session-ended' | 'suspended' | 'lease-expired' }
+  | { kind: 'stopped' | 'max-duration' | 'session-ended' | 'source-ended' | 'suspended' | 'lease-expired' }
   | { kind: 'failed'; failure: JobFailure };
 
 export const hostPhases = ['STARTING', 'STANDBY', 'RECORDING', 'PAUSED', 'RECONNECTING', 'STOPPING', 'ENDED'] as const;
@@ -208,6 +233,28 @@ export interface CaptureStats {
   speed: number;
   /** Animation frames the page itself has drawn: stands still when the page hangs. */
   pageFrames: number;
+  /** Of an SRT input whose link is measured; left out elsewhere. */
+  link?: LinkStats;
+}
+
+/** The SRT link that media comes over. Counts are totals of this incarnation. */
+export interface LinkStats {
+  /** Bits per second that arrive. */
+  bitrate: number;
+  /** Round trip, milliseconds. */
+  rttMs: number;
+  /** Media that waits to be handed on, milliseconds: what is left of it for packets that are late. */
+  bufferMs: number;
+  packetsReceived: number;
+  packetsLost: number;
+  /** Sent again, and received. */
+  packetsRetransmitted: number;
+  /** Came too late, and are missing in the recording. */
+  packetsDropped: number;
+  /** What the link is thought to carry, bits per second. */
+  capacity: number;
+  /** Connections that media comes over: 0 or 1. */
+  activeStreams: number;
 }
 
 export const noStats: CaptureStats = {
@@ -237,6 +284,11 @@ export const partEnds = [
   'SOUND_HUNG',
   'HOST_DIED',
   'MACHINE_LOST',
+  'SOURCE_LOST',
+  'SOURCE_STALLED',
+  'SOURCE_CHANGED',
+  'TIME_JUMPED',
+  'RECONFIGURED',
 ] as const;
 export type PartEnd = (typeof partEnds)[number];
 
@@ -261,6 +313,8 @@ export type ManifestEntry =
   /** `at`: wall clock (epoch ms) of media time zero of the part, read from the capture device's own clock. */
   | { type: 'first-frame'; part: number; at: number }
   | { type: 'part-ended'; part: number; at: number; durationMs: number; bytes: number; cause: PartEnd }
+  /** A piece of a split recording was cut from a part: a file in `pieces/`. `at`: wall clock (epoch ms) of its first media. */
+  | { type: 'piece'; part: number; piece: number; file: string; at: number; durationMs: number; bytes: number }
   | { type: 'track-started'; track: number; at: number; origin: TrackOrigin }
   /** `at`: wall clock (epoch ms) of media time zero of the file. */
   | { type: 'track-first-media'; track: number; at: number }

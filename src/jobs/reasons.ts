@@ -18,6 +18,8 @@ export const reasons = {
   MAXIMUM_DURATION: reason(null, 'The maximum duration was reached.'),
   SESSION_ENDED: reason(null, 'The session has ended.'),
   IDLE_TIMEOUT: reason(null, 'The room stayed empty for too long.'),
+  SOURCE_ENDED: reason(null, 'The source has ended, or was gone for longer than the reconnect timeout.'),
+  REPLACED: reason(null, 'Another run of the recording was started in its place.'),
   CANCELED: reason(null, 'Canceled before recording began.'),
   QUEUE_TIMEOUT: reason('SERVICE', 'No recorder had room in time. Add recorder workers, or ask again later.'),
   STANDBY_TIMEOUT: reason('USER', 'Recording was not begun in time after the job was ready.'),
@@ -32,6 +34,18 @@ export const reasons = {
   ),
   PAGE_CRASHED: reason('SOURCE', 'The page crashed again and again. See its screenshot and console log.'),
   PAGE_CLOSED: reason('SOURCE', 'The page closed itself.'),
+  SOURCE_UNREACHABLE: reason(
+    'SOURCE',
+    'The source could not be reached, or sent nothing, in time. Check its address and that it is live.',
+  ),
+  SOURCE_REFUSED: reason('USER', 'The source refused us. Check user name, password, passphrase and stream key.'),
+  SOURCE_UNREADABLE: reason('SOURCE', 'What the source sends is no media that can be recorded.'),
+  SOURCE_WITHOUT_VIDEO: reason(
+    'SOURCE',
+    'The source sends no picture. Leave the picture out of the recording, or check the encoder.',
+  ),
+  SOURCE_WITHOUT_AUDIO: reason('SOURCE', 'The source sends no sound, and the recording is to have nothing else.'),
+  PORT_IN_USE: reason('SERVICE', 'The port at which the source is to arrive is in use by another program.'),
   CAPTURE_FAILED: reason('SERVICE', 'The recorder could not go on. See the log file of the job.'),
   DISK_FULL: reason('SERVICE', 'The disk of the recorder is full. Free some space, or set DATA_DIR to a larger disk.'),
   MACHINE_LOST: reason('SERVICE', 'The machine that recorded was lost.'),
@@ -52,6 +66,8 @@ export const intendedEnds: readonly JobReason[] = [
   'MAXIMUM_DURATION',
   'SESSION_ENDED',
   'IDLE_TIMEOUT',
+  'SOURCE_ENDED',
+  'REPLACED',
 ];
 
 /** A failure as it travels between host, worker, workflow and database. */

@@ -182,7 +182,13 @@ describe('sweeping what is left on a machine', () => {
       await startHost(
         folder,
         {
-          ...{ live: false, directMedia: false, publication: null, arrangement: { layout: null, targets: [] } },
+          ...{
+            listenAddress: '127.0.0.1',
+            live: false,
+            directMedia: false,
+            publication: null,
+            arrangement: { layout: null, targets: [] },
+          },
           ...{ jobId, incarnation: 1, maxDurationMs: 60_000, endsAt: null, hold: null, leaseTimeoutMs: 60_000 },
           source: { kind: 'page', url, width: 320, height: 240, fps: 15, loadTimeoutMs: 20_000 },
           egress: { allowedNetworks: ['127.0.0.0/8'], allowedHosts: [], deniedPorts: [] },

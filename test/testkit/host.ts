@@ -105,7 +105,7 @@ export async function hostOn(url: string, settings: HostSettings = {}): Promise<
       incarnation: 1,
       source: { kind: 'page', url, width: 640, height: 360, fps: 15, loadTimeoutMs: 20_000, ...source },
       arrangement: { layout: null, targets },
-      ...{ publication: null, live, directMedia: false },
+      ...{ publication: null, listenAddress: '127.0.0.1', live, directMedia: false },
       egress: { allowedNetworks: ['127.0.0.0/8'], allowedHosts: [], deniedPorts: [], ...egress },
       maxDurationMs,
       ...{ endsAt, hold, diskReserveBytes, recordedBefore },

@@ -162,6 +162,7 @@ export async function recordJob(
       diskReserveBytes: config.diskReserveBytes,
       recordedBefore: { bytes, parts },
       leaseTimeoutMs,
+      listenAddress: config.inputs.address,
       tools: { ffmpeg, ffprobe, chromium, browserUser },
     };
   }

@@ -1,6 +1,6 @@
 /** Brings a page to the moment from which it can be recorded, or says why it never got there. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { OpenSource } from '../../src/jobs/capture.js';
+import type { OpenPage } from '../../src/jobs/capture.js';
 import { CaptureError } from './capture-error.js';
 import type { MainDocument, PageSession } from './page-session.js';
 import { TimeLimitError, unlessAborted, within } from './time-limit.js';
@@ -18,7 +18,7 @@ const pollMs = 25;
  */
 export async function loadPage(
   session: PageSession,
-  source: OpenSource,
+  source: OpenPage,
   options: { signal: AbortSignal; lastRefusal: () => string | null },
 ): Promise<void> {
   // Chromium would open local files for whoever drives it; a page cannot lead there itself.
@@ -70,7 +70,7 @@ function documentError(document: MainDocument, refusal: string | null): CaptureE
   return null;
 }
 
-function explain(error: unknown, document: MainDocument, source: OpenSource, refusal: string | null): CaptureError {
+function explain(error: unknown, document: MainDocument, source: OpenPage, refusal: string | null): CaptureError {
   const wrong = documentError(document, refusal);
   if (wrong) return wrong;
   if (error instanceof TimeLimitError) {

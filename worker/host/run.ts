@@ -1,6 +1,6 @@
 /** One recorder host, from its spec to its end: sets up everything around the recording and takes everything down again. */
 import { join } from 'node:path';
-import { loadConfig, requireMediaServer } from '../../src/config.js';
+import { loadConfig } from '../../src/config.js';
 import {
   type Arrangement,
   type HostOutcome,
@@ -8,25 +8,21 @@ import {
   type HostSpec,
   type HostStatus,
   hostFiles,
+  type PageSpec,
+  type StreamSpec,
 } from '../../src/jobs/capture.js';
-import { startEgressProxy } from '../../src/net/egress.js';
 import { identify, type ProcessIdentity } from '../../src/process-identity.js';
 import { openPartStore } from '../../src/storage/open.js';
-import { findBrowserUser } from '../capture/browser-user.js';
 import { asFailure } from '../capture/capture-error.js';
 import { createScratch } from '../capture/scratch.js';
 import { createOutlets } from '../outlets/outlets.js';
 import { openManifest } from '../parts/manifest.js';
-import { type Publication, startPublication } from '../publishing/publication.js';
-import { createPageRecorder } from '../recorders/page.js';
 import { startShipper } from '../shipping/shipper.js';
-import { startTracks } from '../tracks/start.js';
 import { readJson, writeJson } from './atomic-file.js';
 import { listenForCommands } from './command-socket.js';
 import type { EndRequest } from './end-request.js';
 import { createLayoutKeeper } from './layout.js';
 import { watchLease } from './lease-watch.js';
-import { supervise } from './supervise.js';
 import { createTotals } from './totals.js';
 import { createWarningBoard } from './warning-board.js';
 import { createWish } from './wish.js';
@@ -92,7 +88,26 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
     const lease = watchLease(folder, spec.leaseTimeoutMs, () => end.ask({ kind: 'lease-expired' }));
     tell();
 
-    const outcome = await record().catch((error: unknown): HostOutcome => {
+    const kit = {
+      ...{ folder, scratch, end, wish, manifest, totals, warnings, outlets, note },
+      setPhase(next: HostPhase) {
+        phase = next;
+        tell();
+      },
+      refused: {
+        add(text: string) {
+          refused.push(text);
+          refused.splice(0, refused.length - refusedKept);
+        },
+        last: () => refused.at(-1) ?? null,
+      },
+    };
+    // What the other one needs is not even read: a host that copies a stream knows no browser.
+    const recording =
+      spec.source.kind === 'page'
+        ? import('./run-page.js').then(({ runPage }) => runPage(spec as PageSpec, kit, layout))
+        : import('../streams/run-stream.js').then(({ runStream }) => runStream(spec as StreamSpec, kit));
+    const outcome = await recording.catch((error: unknown): HostOutcome => {
       note(error instanceof Error ? `${error.stack}` : String(error));
       return { kind: 'failed', failure: asFailure(error) };
     });
@@ -105,67 +120,6 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
     tell();
     await shipper?.close();
     return outcome;
-
-    async function publish(): Promise<Publication | null> {
-      const { publication } = spec as HostSpec;
-      return publication && startPublication({ publication, address: requireMediaServer(loadConfig()), note });
-    }
-
-    async function record(): Promise<HostOutcome> {
-      const proxy = await startEgressProxy({
-        policy: (spec as HostSpec).egress,
-        onRefused: (text) => {
-          refused.push(text);
-          refused.splice(0, refused.length - refusedKept);
-        },
-      });
-      const tracks = startTracks({ spec: spec as HostSpec, folder, wish, manifest, warnings, note });
-      const setPhase = (next: HostPhase) => {
-        phase = next;
-        tell();
-        if (next === 'RECORDING') tracks?.begin();
-        if (next === 'STOPPING') void tracks?.close();
-      };
-      try {
-        const user = await findBrowserUser((spec as HostSpec).tools.browserUser);
-        const recorder = createPageRecorder({
-          ...{ source: (spec as HostSpec).source, tools: (spec as HostSpec).tools, user, scratch, folder },
-          ...{ proxyPort: proxy.port, directMedia: (spec as HostSpec).directMedia, layout: layout.wanted },
-          ...{ lastRefusal: () => refused.at(-1) ?? null, prepare: tracks?.prepare ?? null },
-        });
-        let publication: Publication | null = null;
-        try {
-          const { encoderHome } = scratch;
-          publication = await publish();
-          return await supervise({
-            spec: spec as HostSpec,
-            folder,
-            encoderHome,
-            rtpPort: publication?.port ?? null,
-            recorder,
-            end,
-            wish,
-            manifest,
-            totals,
-            warnings,
-            outlets,
-            layout,
-            setPhase,
-            note,
-          });
-        } finally {
-          setPhase('STOPPING');
-          const outletsClosed = outlets.close();
-          // While the browser lives: it hands out what its elements played last.
-          await tracks?.close();
-          await Promise.all([recorder.close(), outletsClosed, publication?.close()]);
-          tell();
-        }
-      } finally {
-        await tracks?.close();
-        await proxy.close();
-      }
-    }
   } finally {
     await scratch.remove().catch((error: unknown) => note(`temporary folder not removed: ${error}`));
   }

@@ -1,7 +1,7 @@
 /** Keeps a recording going, part after part, until it is asked to end, has reached its length, or cannot go on. */
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { HostOutcome, HostPhase, HostSpec } from '../../src/jobs/capture.js';
+import type { HostOutcome, HostPhase, PageSpec } from '../../src/jobs/capture.js';
 import { failure, type JobFailure } from '../../src/jobs/reasons.js';
 import { warningCodes } from '../../src/jobs/warnings.js';
 import { asFailure } from '../capture/capture-error.js';
@@ -36,7 +36,7 @@ const reopenPauseMs = 500;
 const usualOpeningMs = 250;
 
 export interface Supervision {
-  spec: HostSpec;
+  spec: PageSpec;
   folder: string;
   encoderHome: string;
   /** UDP port on 127.0.0.1 that the encoder sends to; null: it only writes. */

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Page } from 'puppeteer';
 import { strangerEnvironment } from '../../src/config.js';
-import { type HostSpec, hostFiles, type Layout, type OpenSource, type PartEnd } from '../../src/jobs/capture.js';
+import { type HostSpec, hostFiles, type Layout, type OpenPage, type PartEnd } from '../../src/jobs/capture.js';
 import { launchBrowser, type RunningBrowser } from '../capture/browser.js';
 import { type BrowserUser, sandboxWorks } from '../capture/browser-user.js';
 import { asFailure, CaptureError } from '../capture/capture-error.js';
@@ -51,7 +51,7 @@ export interface PageCapture {
 }
 
 export interface PageRecorderOptions {
-  source: OpenSource;
+  source: OpenPage;
   tools: Pick<HostSpec['tools'], 'chromium' | 'ffmpeg'>;
   user: BrowserUser | null;
   scratch: Scratch;

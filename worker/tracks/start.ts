@@ -1,7 +1,7 @@
 /** Records participants of a room, or media elements of a page, to files of their own, beside the recording of the page. */
 import type { Page } from 'puppeteer';
 import { loadConfig } from '../../src/config.js';
-import type { HostSpec } from '../../src/jobs/capture.js';
+import type { PageSpec } from '../../src/jobs/capture.js';
 import { createLogger } from '../../src/logger.js';
 import type { TrackKind } from '../../src/media/media-server.js';
 import type { WarningBoard } from '../host/warning-board.js';
@@ -21,7 +21,7 @@ export interface Tracks {
 }
 
 export interface TracksOptions {
-  spec: HostSpec;
+  spec: PageSpec;
   folder: string;
   wish: Wish;
   manifest: ManifestWriter;
