@@ -152,6 +152,46 @@ builder.objectRef<Told<'JobFileAdded'>>('JobFileAdded').implement({
   }),
 });
 
+builder.objectRef<Told<'JobFileExpiring'>>('JobFileExpiring').implement({
+  description: 'A file of the job is about to be removed, since its time is over. `setHold` keeps it.',
+  interfaces: [Event, JobEvent],
+  fields: (t) => ({
+    fileId: t.id({ description: 'Global id of the file.', resolve: ({ payload }) => encodeId('File', payload.fileId) }),
+    name: t.string({ description: 'File name.', resolve: ({ payload }) => payload.name }),
+    expiresAt: t.field({
+      type: 'DateTime',
+      description: 'When it will be removed.',
+      resolve: ({ payload }) => new Date(payload.expiresAt),
+    }),
+  }),
+});
+
+const FileRemovalCauseEnum = builder.enumType('FileRemovalCause', {
+  description: 'Why a file was removed.',
+  values: {
+    EXPIRED: { description: 'Its time was over.' },
+    DELETED: { description: 'It, or its recording, was deleted on request.' },
+  },
+});
+
+builder.objectRef<Told<'JobFileRemoved'>>('JobFileRemoved').implement({
+  description: 'A file of the job was removed: nobody gets it any more.',
+  interfaces: [Event, JobEvent],
+  fields: (t) => ({
+    fileId: t.id({
+      description: 'Global id that the file had.',
+      resolve: ({ payload }) => encodeId('File', payload.fileId),
+    }),
+    name: t.string({ description: 'File name.', resolve: ({ payload }) => payload.name }),
+    // Not `cause`, which is another enum in JobPartEnded: one selection could not have both.
+    removalCause: t.field({
+      type: FileRemovalCauseEnum,
+      description: 'Why it was removed.',
+      resolve: ({ payload }) => payload.cause,
+    }),
+  }),
+});
+
 builder.objectRef<Told<'JobFilesFailed'>>('JobFilesFailed').implement({
   description: 'The files of an ended job were to be made again, and could not be. The job stays as it ended.',
   interfaces: [Event, JobEvent],

@@ -8,6 +8,7 @@ import { createEventSources } from '../events/event-sources.js';
 import type { Feed } from '../events/feed.js';
 import { createWake } from '../events/outbox.js';
 import type { MediaLink } from '../media/media-link.js';
+import { createStreamUrlCheck } from '../net/stream-url.js';
 import { openPartStore } from '../storage/open.js';
 import type { Storage } from '../storage/storage.js';
 import type { Engine } from '../temporal/client.js';
@@ -15,6 +16,8 @@ import { createCallbackUrlCheck } from '../webhooks/callback-url.js';
 import { createWebhookSecrets } from '../webhooks/secrets.js';
 import { createArchives } from './archives.js';
 import { createEvents } from './events.js';
+import { createFileChanges } from './file-changes.js';
+import { createFileRemoval } from './file-removal.js';
 import { createFiles } from './files.js';
 import { createJobs } from './jobs.js';
 import { createKeys } from './keys.js';
@@ -23,6 +26,12 @@ import { createLookups } from './lookups.js';
 import { createModeration } from './moderation.js';
 import { createUrlCheck } from './page-urls.js';
 import { createPlayback } from './playback.js';
+import { createRecordingPages } from './recording-pages.js';
+import { createInputPorts } from './recording-ports.js';
+import { createRecordingRemoval } from './recording-removal.js';
+import { createRecordingRuns } from './recording-runs.js';
+import { createRecordingSources } from './recording-sources.js';
+import { createRecordings } from './recordings.js';
 import { createRefinalizer } from './refinalize.js';
 import { createRenders } from './renders.js';
 import { createRooms } from './rooms.js';
@@ -58,11 +67,20 @@ export function createServices(deps: {
   const jobs = createJobs({ db, engine, config });
   const rooms = createRooms({ db, wake, tokens, media, config, log });
   const sessions = createSessions({ db, config });
+  const fileRemoval = createFileRemoval({ db, wake, storage: deps.storage });
 
   return {
     jobs,
     archives: createArchives({ db, config, starter, sources, checkCallbackUrl, checkTargetUrl }),
     renders: createRenders({ db, config, starter, sources, checkCallbackUrl }),
+    recordings: createRecordings({
+      ...{ db, checkCallbackUrl },
+      sources: createRecordingSources({ db, sources, checkUrl: createStreamUrlCheck(config) }),
+      ports: createInputPorts({ db, config }),
+      runs: createRecordingRuns({ db, config, engine, starter }),
+      removal: createRecordingRemoval({ db, files: fileRemoval }),
+    }),
+    recordingPages: createRecordingPages({ db, config }),
     targets: createTargets({ db, wake, checkUrl: checkTargetUrl }),
     layouts: createLayouts({ db }),
     playback: createPlayback({
@@ -72,6 +90,7 @@ export function createServices(deps: {
     refinalizer: createRefinalizer({ db, engine, config }),
     keys: createKeys({ db }),
     files: createFiles(deps),
+    fileChanges: createFileChanges({ db, removal: fileRemoval }),
     lookups: createLookups({ db }),
     webhooks: createWebhooks({ db, wake, secrets: createWebhookSecrets({ db }) }),
     rooms,
