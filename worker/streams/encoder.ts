@@ -2,28 +2,25 @@
 import { appendFileSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { strangerEnvironment } from '../../src/config.js';
-import { partFile } from '../../src/jobs/capture.js';
 import { startChild } from '../capture/child.js';
 import { type EncoderProgress, parseProgress } from '../ffmpeg/progress.js';
 
-// Some inputs hang in a read that no request ends; what was recorded is in the file by then.
+// It hears the first request when the next packet comes; the second at once, but then loses what is not written yet.
+const noticeMs = 500;
+// Some inputs hang in a read that no request ends; all but the last quarter of a second is in the file by then.
 const stopLimitMs = 2_000;
 const keptLogLength = 8_192;
 // A network that loses packets may have ffmpeg say so for days.
 const mostLogBytes = 1_048_576;
 
-export interface StreamReport extends EncoderProgress {
-  /** Bytes in the part. */
-  bytes: number;
-}
-
 export interface StreamEncoder {
   pid: number;
   /** Resolves when it is gone. `orderly`: it closed its file, since it was asked to, or its input ended. */
   exited: Promise<{ orderly: boolean; how: string }>;
-  /** The newest report; null before the first. */
-  report(): StreamReport | null;
+  /** The newest report, which it makes when it has read something; null before the first. */
+  report(): EncoderProgress | null;
   /** The last it has logged. */
   log(): string;
   /** Asks it to close its file, and kills it when it does not. Resolves when it is gone. */
@@ -45,7 +42,6 @@ export interface StreamEncoderOptions {
 /** Throws when the program cannot be started. */
 export async function startStreamEncoder(options: StreamEncoderOptions): Promise<StreamEncoder> {
   const { folder, part, onNews } = options;
-  const file = join(folder, partFile(part));
   const logFile = join(folder, `p${part}.log`);
   const child = await startChild({
     command: options.ffmpeg,
@@ -57,14 +53,14 @@ export async function startStreamEncoder(options: StreamEncoderOptions): Promise
   });
   const { stdout, stderr } = child.process as { stdout: Readable; stderr: Readable };
   let unread = '';
-  let newest: StreamReport | null = null;
+  let newest: EncoderProgress | null = null;
   let log = '';
   stdout.setEncoding('latin1').on('data', (text: string) => {
     const { reports, rest } = parseProgress(unread + text);
     unread = rest;
     const last = reports.at(-1);
     if (!last) return;
-    newest = { ...last, bytes: statSync(file, { throwIfNoEntry: false })?.size ?? 0 };
+    newest = last;
     onNews();
   });
   stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -86,6 +82,8 @@ export async function startStreamEncoder(options: StreamEncoderOptions): Promise
     log: () => log,
     async stop() {
       asked = true;
+      child.process.kill('SIGINT');
+      await Promise.race([sleep(noticeMs), exited]);
       await child.stop('SIGINT', stopLimitMs);
       await exited;
     },

@@ -5,6 +5,7 @@ import { type PartEnd, partFile, type StreamSpec } from '../../src/jobs/capture.
 import { failure, type JobFailure } from '../../src/jobs/reasons.js';
 import { AddressRefusedError, UnreachableError } from '../../src/net/refusal.js';
 import type { RecordingConfig } from '../../src/recordings/config.js';
+import type { EncoderProgress } from '../ffmpeg/progress.js';
 import type { DiskWatch } from '../host/disk-watch.js';
 import { type Ending, finished } from '../host/ending.js';
 import type { HostKit } from '../host/kit.js';
@@ -12,12 +13,15 @@ import { streamPartArguments } from './command.js';
 import { type StreamEncoder, startStreamEncoder } from './encoder.js';
 import { classify } from './failures.js';
 import { type OpenInput, openInput } from './input.js';
-import { createMediaWatch, type MediaWatch } from './media-watch.js';
+import { createMediaWatch } from './media-watch.js';
 import { writeOverlay } from './overlay.js';
+import { followPart } from './part-follow.js';
 
 const tickMs = 1_000;
 // The encoder ends by itself at its limit; this is for one that does not.
 const overdueMs = 3_000;
+// Reports come twice a second, and media by fits and starts.
+const settledMs = 200;
 
 export interface StreamPartOptions {
   kit: HostKit;
@@ -83,8 +87,13 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
   const { manifest, totals, folder } = kit;
   const { type } = recording.input;
   const hasPictures = recording.video.mode !== 'NONE';
-  let watch: MediaWatch | null = null;
+  const follower = followPart(join(folder, partFile(part)), (positionMs) => {
+    manifest.append({ type: 'part-changed', part, positionMs });
+  });
+  const watch = createMediaWatch({ type, hasPictures });
   let firstMediaAt: number | null = null;
+  /** Wall clock (epoch ms) at which media began, as it seemed last. */
+  let earliestAt = Number.POSITIVE_INFINITY;
   let refusal: string | null = null;
   let resolveEnding: (ending: Ending | 'refused' | 'waited') => void = () => {};
   const seen = new Promise<Ending | 'refused' | 'waited'>((resolve) => {
@@ -93,26 +102,36 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
 
   /** Called with everything that ffmpeg says. */
   function hear(): void {
+    if (firstMediaAt !== null) return;
     refusal ??= input.refusedBy(encoder.log());
-    if (refusal !== null && firstMediaAt === null) return resolveEnding('refused');
+    if (refusal !== null) return resolveEnding('refused');
     const report = encoder.report();
-    if (!report) return;
-    if (firstMediaAt === null && isMedia(report)) begin(report.positionMs);
-    if (firstMediaAt === null) return;
-    watch?.see(report);
-    totals.report(report, report.bytes);
+    if (!report || report.positionMs <= 0 || (hasPictures && report.frames === 0)) return;
+    follower.look();
+    // Media that is in the file, not only in the encoder.
+    if (follower.positionMs() === 0) return;
+    // What was read while the input was looked at is written all at once: how long ago it began is known after that.
+    const beganAt = Date.now() - Math.max(report.positionMs, follower.positionMs());
+    if (beganAt > earliestAt - settledMs) begin(Math.round(Math.min(beganAt, earliestAt)));
+    else earliestAt = beganAt;
   }
 
-  const isMedia = (report: { frames: number; positionMs: number; bytes: number }) =>
-    report.positionMs > 0 && report.bytes > 0 && (!hasPictures || report.frames > 0);
+  function begin(at: number): void {
+    firstMediaAt = at;
+    manifest.append({ type: 'part-started', part, at });
+    manifest.append({ type: 'first-frame', part, at });
+    options.onFirstMedia(at);
+    look();
+  }
 
-  function begin(positionMs: number): void {
-    // What was read while the input was looked at is in the file with its own times: it began so long ago.
-    firstMediaAt = Date.now() - positionMs;
-    watch = createMediaWatch({ type, hasPictures });
-    manifest.append({ type: 'part-started', part, at: Math.round(firstMediaAt) });
-    manifest.append({ type: 'first-frame', part, at: Math.round(firstMediaAt) });
-    options.onFirstMedia(Math.round(firstMediaAt));
+  /** What is in the file counts: ffmpeg reports only while it reads. */
+  function look(): void {
+    follower.look();
+    const { dropped, duplicated, ...report } = encoder.report() ?? nothingReported;
+    const frames = Math.max(report.frames, follower.frames());
+    const positionMs = Math.max(report.positionMs, follower.positionMs());
+    watch.see({ frames, positionMs, bytes: follower.bytes() });
+    totals.report({ frames, positionMs, dropped, duplicated }, follower.bytes());
   }
 
   function tick(): void {
@@ -120,9 +139,10 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
     if (full) return resolveEnding(finished({ kind: 'failed', failure: full }));
     if (firstMediaAt === null) {
       if (performance.now() > options.waitUntilMs) resolveEnding('waited');
-      return;
+      return hear();
     }
-    const disturbance = watch?.look();
+    look();
+    const disturbance = watch.look();
     if (disturbance) resolveEnding({ ...disturbance, outcome: null });
     else if (Date.now() > firstMediaAt + limitMs + overdueMs) resolveEnding(finished({ kind: 'max-duration' }));
   }
@@ -137,9 +157,9 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
     ]);
     clearInterval(ticking);
     if (typeof ending !== 'string' && ending.outcome) options.onStopping();
-    if (typeof ending !== 'string' && ending.cause === 'SOURCE_STALLED') await encoder.kill();
-    else await encoder.stop();
-    // The last report comes with its end.
+    await encoder.stop();
+    // It may have written all there was only when it ended.
+    hear();
     hear();
     if (firstMediaAt === null) return nothing(ending);
     if (typeof ending === 'string') return close(lost(refusal ?? ''));
@@ -147,15 +167,17 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
   }
 
   function close(ending: Ending): StreamPartResult {
-    const last = encoder.report();
-    if (last) totals.report(last, last.bytes);
+    look();
     totals.endPart();
-    const { positionMs = 0, bytes = 0 } = last ?? {};
-    manifest.append({ type: 'part-ended', part, at: Date.now(), durationMs: positionMs, bytes, cause: ending.cause });
+    const durationMs = Math.round(Math.max(encoder.report()?.positionMs ?? 0, follower.positionMs()));
+    const bytes = follower.bytes();
+    follower.close();
+    manifest.append({ type: 'part-ended', part, at: Date.now(), durationMs, bytes, cause: ending.cause });
     return { kind: 'recorded', ending };
   }
 
   async function nothing(ending: Ending | 'refused' | 'waited'): Promise<StreamPartResult> {
+    follower.close();
     // It may hold a header; the next attempt writes under the same name.
     await rm(join(folder, partFile(part)), { force: true });
     if (ending === 'refused') {
@@ -178,6 +200,8 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
 
   return { hear, run };
 }
+
+const nothingReported: EncoderProgress = { frames: 0, positionMs: 0, duplicated: 0, dropped: 0 };
 
 const lost = (detail: string): Ending => ({ cause: 'SOURCE_LOST' satisfies PartEnd, outcome: null, detail });
 
