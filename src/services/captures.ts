@@ -2,7 +2,7 @@
 import type { Database, Transaction } from '../db.js';
 import { eventsChannel, type Wake } from '../events/outbox.js';
 import type { Job } from '../generated/prisma/client.js';
-import type { Arrangement, HostSpec, HostWarning, PageSource, PartEnd, PublicationSpec } from '../jobs/capture.js';
+import type { Arrangement, HostSpec, HostWarning, PartEnd, PublicationSpec, Source } from '../jobs/capture.js';
 import type { JobEventPayload } from '../jobs/events.js';
 import type { RecorderWish } from '../jobs/messages.js';
 import { isTerminal, type JobState } from '../jobs/states.js';
@@ -15,7 +15,7 @@ import type { Transitions } from './transitions.js';
 /** What a new host needs to know of its job. */
 export type Incarnation = Pick<HostSpec, 'incarnation' | 'maxDurationMs' | 'endsAt' | 'hold'> & {
   job: Job;
-  source: PageSource;
+  source: Source;
 };
 
 /** What the recorder of a job waits for before it records; null when it shall record. */
@@ -76,7 +76,7 @@ export function createCaptures({ db, wake, transitions }: { db: Database; wake: 
       return {
         job: claimed,
         incarnation,
-        source: claimed.source as unknown as PageSource,
+        source: claimed.source as unknown as Source,
         maxDurationMs,
         endsAt: startedAt && startedAt.getTime() + maxDurationMs + pausedMs + pausedForMs,
         hold: recorderHold(claimed),
@@ -89,9 +89,10 @@ export function createCaptures({ db, wake, transitions }: { db: Database; wake: 
         where: { id: jobId },
         select: { source: true, targets: { where: { removedAt: null }, orderBy: { id: 'asc' } } },
       });
-      const { room } = job.source as unknown as PageSource;
+      const source = job.source as unknown as Source;
       return {
-        layout: room?.layout ?? null,
+        layout: source.kind === 'page' ? (source.room?.layout ?? null) : null,
+        recording: source.kind === 'stream' ? source.recording : null,
         targets: job.targets.map(({ id, url, bytesSent }) => ({ id, url, sentBefore: Number(bytesSent) })),
       };
     },

@@ -151,14 +151,15 @@ export async function recordJob(
     const { ffmpeg, ffprobe, chromium, browserUser } = config.recorder;
     const { incarnation, source, maxDurationMs, endsAt, hold } = begun;
     const publication = await captures.publicationOf(begun.job);
-    const url = source.url ?? (await deps.viewerPageUrl(begun.job, source, publication));
+    const url =
+      source.kind === 'page' ? (source.url ?? (await deps.viewerPageUrl(begun.job, source, publication))) : null;
     return {
       ...{ jobId, incarnation, maxDurationMs, endsAt, hold, publication },
-      source: { ...source, url },
+      source: source.kind === 'page' ? { ...source, url: url as string } : source,
       arrangement: await captures.arrangementOf(jobId),
       live: begun.job.automatic,
       egress: egressPolicy(config, url),
-      directMedia: source.url === null,
+      directMedia: source.kind === 'page' && source.url === null,
       diskReserveBytes: config.diskReserveBytes,
       recordedBefore: { bytes, parts },
       leaseTimeoutMs,

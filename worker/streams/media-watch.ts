@@ -4,7 +4,7 @@ import type { InputType } from '../../src/recordings/config.js';
 // Cameras and encoders send pictures at least every second; a network that is disturbed for less is waited for.
 const stallMs = 5_000;
 // Playlists grow by pieces of up to ten seconds, and servers are late.
-const playlistStallMs = 60_000;
+const playlistStallMs = 30_000;
 // What is buffered on the way comes at once when a connection is made; more than that is another clock.
 const longestLeadMs = 15_000;
 // Pictures that come while media time stands still have times that go backwards.
