@@ -19,10 +19,12 @@ import { createFiles } from './files.js';
 import { createJobs } from './jobs.js';
 import { createKeys } from './keys.js';
 import { createLayouts } from './layouts.js';
+import { createLiveLists } from './live-lists.js';
 import { createLookups } from './lookups.js';
 import { createModeration } from './moderation.js';
 import { createUrlCheck } from './page-urls.js';
 import { createPlayback } from './playback.js';
+import { createPreviews } from './previews.js';
 import { createRefinalizer } from './refinalize.js';
 import { createRenders } from './renders.js';
 import { createRooms } from './rooms.js';
@@ -58,6 +60,8 @@ export function createServices(deps: {
   const jobs = createJobs({ db, engine, config });
   const rooms = createRooms({ db, wake, tokens, media, config, log });
   const sessions = createSessions({ db, config });
+  const live = createLiveLists({ parts: openPartStore(config), jobsFolder: dataFolder(config, 'jobs') });
+  const previews = createPreviews({ db, live, config });
 
   return {
     jobs,
@@ -65,10 +69,8 @@ export function createServices(deps: {
     renders: createRenders({ db, config, starter, sources, checkCallbackUrl }),
     targets: createTargets({ db, wake, checkUrl: checkTargetUrl }),
     layouts: createLayouts({ db }),
-    playback: createPlayback({
-      ...{ db, storage: deps.storage, parts: openPartStore(config) },
-      jobsFolder: dataFolder(config, 'jobs'),
-    }),
+    playback: createPlayback({ db, storage: deps.storage, live, previews }),
+    previews,
     refinalizer: createRefinalizer({ db, engine, config }),
     keys: createKeys({ db }),
     files: createFiles(deps),

@@ -42,13 +42,14 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
     const warnings = createWarningBoard(note);
     const { jobId, incarnation, egress } = spec;
     const store = openPartStore(loadConfig());
-    const live = spec.live ? { jobId, incarnation, store } : null;
-    const outlets = createOutlets({ folder, ffmpeg: spec.tools.ffmpeg, egress, live, note });
+    const pieces = { jobId, incarnation, store };
+    const outlets = createOutlets({ folder, ffmpeg: spec.tools.ffmpeg, egress, pieces, live: spec.live, note });
     const layout = createLayoutKeeper(spec.arrangement.layout, note);
     const changes = spec.source.kind === 'stream' ? createChanges(spec.source.recording) : null;
     const arrange = (wanted: Arrangement) => {
       outlets.arrange(wanted.targets);
       layout.want(wanted.layout);
+      outlets.preview(wanted.preview ?? false);
       if (wanted.recording) changes?.set(wanted.recording);
     };
     arrange(spec.arrangement);
