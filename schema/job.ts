@@ -211,6 +211,14 @@ export const Job = builder.prismaNode('Job', {
       select: { progress: true, stats: { select: { progress: true } } },
       resolve: shownProgress,
     }),
+    previewUrl: t.string({
+      authScopes: { mayUse: 'Job.previewUrl' },
+      nullable: true,
+      description:
+        'An HLS playlist of what is being recorded, some 4 to 6 seconds behind, for whoever knows its address: made while somebody plays it. Null while nothing is recorded.',
+      select: { id: true, state: true, accessTokenHash: true },
+      resolve: (job, _args, { services }) => services.previews.urlOf(job),
+    }),
     queuePosition: t.int({
       nullable: true,
       description: 'Place in the queue, 1 being the next. Null when it does not wait for a recorder.',

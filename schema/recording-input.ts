@@ -18,11 +18,8 @@ type InputFields = Parameters<Parameters<typeof builder.inputType>[1]['fields']>
 const sourceFields = (t: InputFields) => ({
   url: t.string({
     required: false,
-    description: 'Of those that are called, `_URL`, HLS, DASH and HTTP_FLV: the address; at most 2,048 characters.',
-  }),
-  multicastGroup: t.string({
-    required: false,
-    description: 'UDP, RTP: an IPv4 multicast group to receive from. Left out: what is sent to the port itself.',
+    description:
+      'Of those that are called, `_URL`, HLS, DASH and HTTP_FLV: the address; at most 2,048 characters. UDP, RTP: a multicast group to receive from, such as `udp://239.1.2.3:5004`; left out, it is sent to a port of ours.',
   }),
   latency: t.int({
     required: false,

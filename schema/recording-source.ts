@@ -2,7 +2,7 @@
 import { viewerOf } from '../src/context.js';
 import type { RecordingInput, RtpTrack } from '../src/recordings/config.js';
 import { sendTo } from '../src/recordings/send-to.js';
-import { shownInputUrl } from '../src/recordings/shown-url.js';
+import { maskedStreamUrl } from '../src/services/stream-urls.js';
 import { builder } from './builder.js';
 import { TrackKindEnum } from './participant.js';
 import { InputTypeEnum, RecordingApplicationEnum } from './recording-values.js';
@@ -48,10 +48,10 @@ export const RecordingSource = builder.objectRef<SourceShape>('RecordingSource')
     url: t.string({
       nullable: true,
       description:
-        'What we call. Passwords, keys and values of the query are shown as *** to those who may not start jobs. Null where we are sent to, and for rooms.',
+        'What we call, or the multicast group that is received from. Without passwords, stream keys and queries for those who may not start jobs. Null where we are sent to, and for rooms.',
       resolve: ({ input }, _args, context) =>
         input.url !== null && !mayUse(viewerOf(context), 'RecordingSource.sendTo')
-          ? shownInputUrl(input.url)
+          ? maskedStreamUrl(input.type, input.url)
           : input.url,
     }),
     listenPort: t.int({
@@ -109,11 +109,6 @@ export const RecordingSource = builder.objectRef<SourceShape>('RecordingSource')
     linkStats: t.boolean({
       description: 'Whether round trip, loss and buffers of an SRT link are measured.',
       resolve: ({ input }) => input.linkStats,
-    }),
-    multicastGroup: t.string({
-      nullable: true,
-      description: 'UDP and RTP: the group that is received from. Null: what is sent to the port itself.',
-      resolve: ({ input }) => input.multicastGroup,
     }),
     tracks: t.field({
       type: [RtpTrackType],

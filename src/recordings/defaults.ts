@@ -18,15 +18,6 @@ export const usualVideo: VideoEncoding = {
   cores: null,
 };
 
-/** Hertz that each codec can have: what encoders refuse otherwise. */
-export const sampleRates: Record<AudioCodec, readonly number[]> = {
-  AAC: [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000],
-  MP3: [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000],
-  OPUS: [8_000, 12_000, 16_000, 24_000, 48_000],
-  AC3: [32_000, 44_100, 48_000],
-  PCM: [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 88_200, 96_000],
-};
-
 /** The least and most bits per second of each codec; of PCM, which has as many as it needs, they say nothing. */
 export const audioRates: Record<AudioCodec, readonly [number, number]> = {
   AAC: [8_000, 512_000],

@@ -20,9 +20,12 @@ const media = 'ffmpeg -re -i input.mp4';
 /** Null for an input that nobody sends to. `host`: the name that senders reach us by. */
 export function sendTo(input: RecordingInput, host: string): SendTo | null {
   const { type, listenPort: port } = input;
-  if (!isListening(type) || port === null) return null;
-  const name = host.includes(':') ? `[${host}]` : host;
-  return addresses[type as Listening](input, input.multicastGroup ?? name, port);
+  if (!isListening(type)) return null;
+  const listening = type as Listening;
+  // Whoever sends to a group chose it, and its port.
+  const group = input.url === null ? null : new URL(input.url);
+  if (group) return addresses[listening](input, group.hostname, Number(group.port));
+  return port === null ? null : addresses[listening](input, host.includes(':') ? `[${host}]` : host, port);
 }
 
 type Listening = Extract<InputType, 'SRT_SERVER' | 'RTMP_SERVER' | 'RTSP_SERVER' | 'UDP' | 'RTP' | 'RIST'>;

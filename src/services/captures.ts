@@ -5,6 +5,7 @@ import type { Job } from '../generated/prisma/client.js';
 import type { Arrangement, HostSpec, HostWarning, PartEnd, PublicationSpec, Source } from '../jobs/capture.js';
 import type { JobEventPayload } from '../jobs/events.js';
 import type { RecorderWish } from '../jobs/messages.js';
+import { previewWantedMs } from '../jobs/preview.js';
 import { isTerminal, type JobState } from '../jobs/states.js';
 import { newMediaId } from '../media/identity.js';
 import { createDeliverables, openPart } from './deliverables.js';
@@ -87,12 +88,17 @@ export function createCaptures({ db, wake, transitions }: { db: Database; wake: 
     async arrangementOf(jobId: string): Promise<Arrangement> {
       const job = await db.job.findUniqueOrThrow({
         where: { id: jobId },
-        select: { source: true, targets: { where: { removedAt: null }, orderBy: { id: 'asc' } } },
+        select: {
+          source: true,
+          previewWantedAt: true,
+          targets: { where: { removedAt: null }, orderBy: { id: 'asc' } },
+        },
       });
       const source = job.source as unknown as Source;
       return {
         layout: source.kind === 'page' ? (source.room?.layout ?? null) : null,
         recording: source.kind === 'stream' ? source.recording : null,
+        preview: Date.now() - (job.previewWantedAt?.getTime() ?? 0) < previewWantedMs,
         targets: job.targets.map(({ id, url, bytesSent }) => ({ id, url, sentBefore: Number(bytesSent) })),
       };
     },

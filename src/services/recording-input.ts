@@ -1,5 +1,4 @@
 /** What clients may give for a recording. What is left out stays as it was, or is as usual; null is as usual. */
-import { isIPv4 } from 'node:net';
 import { z } from 'zod';
 import { identityRule } from '../auth/room-tokens.js';
 import { layouts } from '../jobs/capture.js';
@@ -29,6 +28,7 @@ const number = (least: number, most: number, unit: string) =>
     .min(least, `must be at least ${shown(least)}${unit}`)
     .max(most, `must be at most ${shown(most)}${unit}`);
 const shown = (value: number): string => value.toLocaleString('en');
+const within = (bytes: number) => (text: string) => Buffer.byteLength(text) <= bytes;
 const upToEven = (pixels: number): number => pixels + (pixels % 2);
 /** Even, because the video format halves the picture for colour. Odd ones are rounded up. */
 const pixels = (least: number, most: number) => whole(least, most, ' pixels').transform(upToEven);
@@ -47,23 +47,16 @@ const streamKey = z.string().regex(/^[A-Za-z0-9_-]{8,64}$/, 'must be 8 to 64 let
 const input = z.object({
   type: z.enum(inputTypes).nullish(),
   url: z.string().min(1, 'is empty').nullish(),
-  multicastGroup: z
-    .string()
-    .refine(
-      (text) => isIPv4(text) && isMulticast(text),
-      'must be an IPv4 multicast address, 224.0.1.0 to 239.255.255.255',
-    )
-    .nullish(),
   latency: whole(20, 8_000, ' milliseconds').nullish(),
   passphrase: plainText
     .min(10, 'must have at least 10 characters')
-    .max(79, 'must have at most 79 characters')
+    .refine(within(79), 'must have at most 79 bytes')
     .nullish(),
   keyLength: z
     .number()
     .pipe(z.literal([16, 24, 32], 'must be 16, 24 or 32 bytes'))
     .nullish(),
-  streamId: plainText.min(1, 'is empty').max(512, 'is longer than 512 characters').nullish(),
+  streamId: plainText.min(1, 'is empty').refine(within(512), 'is longer than 512 bytes').nullish(),
   linkStats: z.boolean().nullish(),
   streamKey: streamKey.nullish(),
   sdp: z.string().min(1, 'is empty').max(16_384, 'is longer than 16,384 characters').nullish(),
@@ -225,9 +218,3 @@ export type SettingsWish = Pick<
   | 'overlay'
   | 'maxDuration'
 > & { input?: InputWish | null | undefined; preset?: RecordingPreset | null | undefined };
-
-/** Without those of the local network itself, which routers and others need. */
-function isMulticast(address: string): boolean {
-  const [first = 0, second = 0, third = 0] = address.split('.').map(Number);
-  return first >= 224 && first <= 239 && !(first === 224 && second === 0 && third === 0);
-}

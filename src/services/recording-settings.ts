@@ -6,13 +6,13 @@ import type {
   InputType,
   Overlay,
   RecordingConfig,
+  RecordingInput,
   RecordingOutput,
   VideoChange,
   VideoTreatment,
 } from '../recordings/config.js';
 import {
   audioRates,
-  sampleRates,
   usualAudio,
   usualFormat,
   usualMaxDurationMs,
@@ -20,12 +20,20 @@ import {
   usualSplitMs,
   usualVideo,
 } from '../recordings/defaults.js';
-import { checkFormat } from '../recordings/formats.js';
+import { checkFormat, type FormatIssue } from '../recordings/formats.js';
 import { type FieldIssue, ValidationError } from './errors.js';
 import type { AudioWish, OverlayWish, SettingsWish, VideoChangeWish, VideoWish } from './recording-input.js';
 
 type Settings = Omit<RecordingConfig, 'input'>;
 
+/** As clients give them. */
+const fieldOf: Record<FormatIssue['field'], string> = {
+  video: 'transcoding.video',
+  audio: 'transcoding.audio',
+  'output.format': 'outputFormat',
+  'output.splitMs': 'splitEvery',
+  'output.fillGaps': 'fillGaps',
+};
 const longestSplitSeconds = 86_400;
 
 /** What is left out stays as it was before, and is as usual where it was nothing; null is as usual. */
@@ -33,7 +41,8 @@ const chosen = <Value>(wished: Value | null | undefined, before: Value | undefin
   wished === undefined && before !== undefined ? before : (wished ?? usual);
 
 /** The settings of a recording of that input. Throws ValidationError that names every field that is wrong. */
-export function settingsFrom(wish: SettingsWish, inputType: InputType, before?: Settings): Settings {
+export function settingsFrom(wish: SettingsWish, input: RecordingInput, before?: Settings): Settings {
+  const inputType = input.type;
   const issues: FieldIssue[] = [];
   const refuse = (field: string, message: string) => {
     issues.push({ field, message });
@@ -66,7 +75,16 @@ export function settingsFrom(wish: SettingsWish, inputType: InputType, before?: 
     ),
   };
   checkWhole(settings, inputType, refuse);
-  issues.push(...checkFormat({ format, video, audio, inputType, splitMs, fillGaps }));
+  for (const { field, message } of checkFormat({
+    format,
+    video,
+    audio,
+    inputType,
+    splitMs,
+    fillGaps,
+    tracks: input.tracks,
+  }))
+    refuse(fieldOf[field], message);
   if (issues.length > 0) throw new ValidationError(issues);
   return settings;
 }
@@ -135,8 +153,6 @@ function audioFrom(
       'transcoding.audio.bitrate',
       `must be from ${least.toLocaleString('en')} to ${most.toLocaleString('en')} bit/s for ${codec}`,
     );
-  if (!sampleRates[codec].includes(sampleRate))
-    refuse('transcoding.audio.sampleRate', `must be one of ${sampleRates[codec].join(', ')} Hz for ${codec}`);
   return { mode, codec, bitrate, sampleRate };
 }
 
@@ -192,8 +208,6 @@ function overlayFrom({ x, y, opacity, text, size, color, image }: OverlayWish): 
 
 /** What goes together only in some ways, whatever the format is. */
 function checkWhole({ video, audio, audioChange, videoChange, overlay }: Settings, type: InputType, refuse: Refuse) {
-  if (video.mode === 'NONE' && audio.mode === 'NONE')
-    refuse('transcoding', 'leaves out both picture and sound: nothing would be recorded');
   const isPage = type === 'ROOM';
   const asIs = 'needs the picture to be encoded: set transcoding.video.mode to TRANSCODE';
   for (const [field, value] of Object.entries({ videoChange, overlay })) {

@@ -2,13 +2,14 @@
 import { randomBytes } from 'node:crypto';
 import type { Viewer } from '../auth/viewer.js';
 import type { Database } from '../db.js';
-import type { StreamUrlCheck } from '../net/stream-url.js';
-import { type InputType, portsEach, type RecordingInput, type RtpTrack } from '../recordings/config.js';
+import { parseStreamUrl, type SrtAddress, writeStreamUrl } from '../net/stream-url.js';
+import { type InputType, isListening, portsEach, type RecordingInput, type RtpTrack } from '../recordings/config.js';
 import { usualConnectTimeoutMs, usualLatencyMs, usualReconnectTimeoutMs } from '../recordings/defaults.js';
 import { parseSessionDescription } from '../recordings/session-description.js';
 import { NotFoundError, ValidationError } from './errors.js';
 import type { InputWish } from './recording-input.js';
 import type { Sources } from './sources.js';
+import type { StreamUrlCheck } from './stream-urls.js';
 
 /** What each type of input takes, besides how long it is waited for. */
 const fields: Record<InputType, readonly (keyof InputWish)[]> = {
@@ -21,8 +22,8 @@ const fields: Record<InputType, readonly (keyof InputWish)[]> = {
   HLS: ['url'],
   DASH: ['url'],
   HTTP_FLV: ['url'],
-  UDP: ['multicastGroup'],
-  RTP: ['multicastGroup', 'sdp'],
+  UDP: ['url'],
+  RTP: ['url', 'sdp'],
   RIST: ['latency'],
   ROOM: ['roomId', 'roomName', 'layout'],
   PARTICIPANT: ['roomId', 'roomName', 'identity', 'participantId'],
@@ -70,11 +71,11 @@ export function createRecordingSources(deps: { db: Database; sources: Sources; c
     /**
      * Where media comes from, without the port that it is sent to. Throws ValidationError, UrlRefusedError, NotFoundError.
      */
-    async input(wish: InputWish, viewer: Viewer, before?: RecordingInput): Promise<RecordingInput> {
-      const type = wish.type ?? before?.type;
+    async input(given: InputWish, viewer: Viewer, before?: RecordingInput): Promise<RecordingInput> {
+      const type = given.type ?? before?.type;
       if (!type) throw invalid('type', 'is missing');
-      const strange = (Object.keys(wish) as (keyof InputWish)[]).filter(
-        (name) => wish[name] != null && !ofEvery.includes(name) && !takes(type, name),
+      const strange = (Object.keys(given) as (keyof InputWish)[]).filter(
+        (name) => given[name] != null && !ofEvery.includes(name) && !takes(type, name),
       );
       if (strange.length > 0)
         throw new ValidationError(
@@ -82,6 +83,8 @@ export function createRecordingSources(deps: { db: Database; sources: Sources; c
         );
       // What was of another type says nothing about this one.
       const was = before?.type === type ? before : undefined;
+      const { url, ...said } = await address(type, given, was);
+      const wish = { ...given, ...said };
       const kept = <Value>(
         name: keyof InputWish,
         wished: Value | null | undefined,
@@ -93,9 +96,9 @@ export function createRecordingSources(deps: { db: Database; sources: Sources; c
         throw invalid('keyLength', 'is for an input with a passphrase: give that, or leave it out');
       return {
         type,
-        url: await url(type, wish, was),
+        url,
         listenPort: null,
-        multicastGroup: kept<string | null>('multicastGroup', wish.multicastGroup, was?.multicastGroup, null),
+        multicastGroup: isListening(type) && url !== null ? new URL(url).hostname : null,
         latencyMs: kept('latency', wish.latency, was?.latencyMs, usualLatencyMs),
         passphrase,
         keyLength: kept<16 | 24 | 32>('keyLength', wish.keyLength, was?.keyLength, usualKeyLength),
@@ -111,12 +114,28 @@ export function createRecordingSources(deps: { db: Database; sources: Sources; c
     },
   };
 
-  async function url(type: InputType, wish: InputWish, was: RecordingInput | undefined): Promise<string | null> {
-    if (!takes(type, 'url')) return null;
-    if (wish.url != null) return checkUrl(type, wish.url, 'input.url');
-    if (wish.url === null || !was)
+  /** The address, and what it says besides, which goes before what was given with it. */
+  async function address(
+    type: InputType,
+    wish: InputWish,
+    was: RecordingInput | undefined,
+  ): Promise<{ url: string | null } & Pick<InputWish, 'latency' | 'passphrase' | 'keyLength' | 'streamId'>> {
+    if (!takes(type, 'url')) return { url: null };
+    if (wish.url === undefined && was) return { url: was.url };
+    if (wish.url == null) {
+      // What is sent to us needs no address, but may have that of a group.
+      if (isListening(type)) return { url: null };
       throw invalid('url', `is missing: an input of type ${type} is called at its address`);
-    return was.url;
+    }
+    const url = await checkUrl(type, wish.url, 'input.url');
+    if (type !== 'SRT_URL') return { url };
+    const srt = parseStreamUrl(type, url) as SrtAddress;
+    const { latencyMs: latency, ...settings } = srt.settings;
+    return {
+      ...settings,
+      ...(latency === undefined ? {} : { latency }),
+      url: writeStreamUrl({ ...srt, settings: {} }),
+    };
   }
 }
 export type RecordingSources = ReturnType<typeof createRecordingSources>;

@@ -62,8 +62,9 @@ export function createRecordings(deps: {
 
   async function configFrom(wish: SettingsWish, viewer: Viewer, before?: RecordingConfig): Promise<RecordingConfig> {
     const input = wish.input || !before ? await sources.input(wish.input ?? {}, viewer, before?.input) : before.input;
-    const settings = settingsFrom(wish, input.type, before);
-    const listenPort = isListening(input.type) ? (before?.input.listenPort ?? (await ports.pick())) : null;
+    const settings = settingsFrom(wish, input, before);
+    const isSentTo = isListening(input.type) && input.url === null;
+    const listenPort = isSentTo ? (before?.input.listenPort ?? (await ports.pick())) : null;
     return { ...settings, input: { ...input, listenPort } };
   }
 

@@ -8,7 +8,6 @@ import { createEventSources } from '../events/event-sources.js';
 import type { Feed } from '../events/feed.js';
 import { createWake } from '../events/outbox.js';
 import type { MediaLink } from '../media/media-link.js';
-import { createStreamUrlCheck } from '../net/stream-url.js';
 import { openPartStore } from '../storage/open.js';
 import type { Storage } from '../storage/storage.js';
 import type { Engine } from '../temporal/client.js';
@@ -22,10 +21,12 @@ import { createFiles } from './files.js';
 import { createJobs } from './jobs.js';
 import { createKeys } from './keys.js';
 import { createLayouts } from './layouts.js';
+import { createLiveLists } from './live-lists.js';
 import { createLookups } from './lookups.js';
 import { createModeration } from './moderation.js';
 import { createUrlCheck } from './page-urls.js';
 import { createPlayback } from './playback.js';
+import { createPreviews } from './previews.js';
 import { createRecordingPages } from './recording-pages.js';
 import { createInputPorts } from './recording-ports.js';
 import { createRecordingRemoval } from './recording-removal.js';
@@ -39,6 +40,7 @@ import { createSessions } from './sessions.js';
 import { createSources } from './sources.js';
 import { createJobStarter } from './start-job.js';
 import { createStats } from './stats.js';
+import { createStreamUrlCheck } from './stream-urls.js';
 import { createTargetUrlCheck } from './target-urls.js';
 import { createTargets } from './targets.js';
 import { createWebhooks } from './webhooks.js';
@@ -68,6 +70,8 @@ export function createServices(deps: {
   const rooms = createRooms({ db, wake, tokens, media, config, log });
   const sessions = createSessions({ db, config });
   const fileRemoval = createFileRemoval({ db, wake, storage: deps.storage });
+  const live = createLiveLists({ parts: openPartStore(config), jobsFolder: dataFolder(config, 'jobs') });
+  const previews = createPreviews({ db, live, config });
 
   return {
     jobs,
@@ -83,10 +87,8 @@ export function createServices(deps: {
     recordingPages: createRecordingPages({ db, config }),
     targets: createTargets({ db, wake, checkUrl: checkTargetUrl }),
     layouts: createLayouts({ db }),
-    playback: createPlayback({
-      ...{ db, storage: deps.storage, parts: openPartStore(config) },
-      jobsFolder: dataFolder(config, 'jobs'),
-    }),
+    playback: createPlayback({ db, storage: deps.storage, live, previews }),
+    previews,
     refinalizer: createRefinalizer({ db, engine, config }),
     keys: createKeys({ db }),
     files: createFiles(deps),

@@ -1,7 +1,7 @@
 /** Recording one job on this machine, over as many hosts as it takes. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure, Context } from '@temporalio/activity';
-import type { HostCommand, HostOutcome, HostSpec, OpenSource, PublicationSpec } from '../../src/jobs/capture.js';
+import type { HostCommand, HostOutcome, HostSpec } from '../../src/jobs/capture.js';
 import { hostSuspendedFailure, type RecorderWish, type RecordResult } from '../../src/jobs/messages.js';
 import { failure, type JobReason } from '../../src/jobs/reasons.js';
 import { stateLimitsMs } from '../../src/jobs/states.js';
@@ -151,13 +151,14 @@ export async function recordJob(
     const { ffmpeg, ffprobe, chromium, browserUser } = config.recorder;
     const { incarnation, source, maxDurationMs, endsAt, hold } = begun;
     const publication = await captures.publicationOf(begun.job);
-    const opened = await open(begun, publication);
+    const url =
+      source.kind === 'page' ? (source.url ?? (await deps.viewerPageUrl(begun.job, source, publication))) : null;
     return {
       ...{ jobId, incarnation, maxDurationMs, endsAt, hold, publication },
-      source: opened,
+      source: source.kind === 'page' ? { ...source, url: url as string } : source,
       arrangement: await captures.arrangementOf(jobId),
       live: begun.job.automatic,
-      egress: egressPolicy(config, opened.kind === 'page' ? opened.url : ''),
+      egress: egressPolicy(config, url),
       directMedia: source.kind === 'page' && source.url === null,
       diskReserveBytes: config.diskReserveBytes,
       recordedBefore: { bytes, parts },
@@ -165,12 +166,6 @@ export async function recordJob(
       listenAddress: config.inputs.address,
       tools: { ffmpeg, ffprobe, chromium, browserUser },
     };
-  }
-
-  /** The viewer page of a room has an address of its own for each host. */
-  async function open({ job, source }: Incarnation, publication: PublicationSpec | null): Promise<OpenSource> {
-    if (source.kind === 'stream') return source;
-    return { ...source, url: source.url ?? (await deps.viewerPageUrl(job, source, publication)) };
   }
 
   /** Whether a failure to load a page that was recorded before is worth another try. */

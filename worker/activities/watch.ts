@@ -88,9 +88,10 @@ export async function watchHost(deps: BookDeps, watch: Watch): Promise<WatchResu
 
   /** The first time always: whoever started the host may have read the row long ago. */
   async function arrange(): Promise<void> {
-    const { layout, targets } = await watch.readArrangement();
-    const wanted = JSON.stringify([layout, targets.map(({ id }) => id)]);
-    if (wanted !== arranged && (await watch.arrange({ layout, targets }))) arranged = wanted;
+    const arrangement = await watch.readArrangement();
+    // What a target has got by now is nothing to tell its host.
+    const wanted = JSON.stringify({ ...arrangement, targets: arrangement.targets.map(({ id }) => id) });
+    if (wanted !== arranged && (await watch.arrange(arrangement))) arranged = wanted;
   }
 
   /** By what the host does, not by what it was told: a command that was lost, or came too early, is given again. */

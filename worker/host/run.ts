@@ -18,6 +18,7 @@ import { createScratch } from '../capture/scratch.js';
 import { createOutlets } from '../outlets/outlets.js';
 import { openManifest } from '../parts/manifest.js';
 import { startShipper } from '../shipping/shipper.js';
+import { createChanges } from '../streams/changes.js';
 import { readJson, writeJson } from './atomic-file.js';
 import { listenForCommands } from './command-socket.js';
 import type { EndRequest } from './end-request.js';
@@ -41,12 +42,15 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
     const warnings = createWarningBoard(note);
     const { jobId, incarnation, egress } = spec;
     const store = openPartStore(loadConfig());
-    const live = spec.live ? { jobId, incarnation, store } : null;
-    const outlets = createOutlets({ folder, ffmpeg: spec.tools.ffmpeg, egress, live, note });
+    const pieces = { jobId, incarnation, store };
+    const outlets = createOutlets({ folder, ffmpeg: spec.tools.ffmpeg, egress, pieces, live: spec.live, note });
     const layout = createLayoutKeeper(spec.arrangement.layout, note);
+    const changes = spec.source.kind === 'stream' ? createChanges(spec.source.recording) : null;
     const arrange = (wanted: Arrangement) => {
       outlets.arrange(wanted.targets);
       layout.want(wanted.layout);
+      outlets.preview(wanted.preview ?? false);
+      if (wanted.recording) changes?.set(wanted.recording);
     };
     arrange(spec.arrangement);
     const commands = await listenForCommands(scratch.socket, (given) => {
@@ -103,10 +107,9 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
       },
     };
     // What the other one needs is not even read: a host that copies a stream knows no browser.
-    const recording =
-      spec.source.kind === 'page'
-        ? import('./run-page.js').then(({ runPage }) => runPage(spec as PageSpec, kit, layout))
-        : import('../streams/run-stream.js').then(({ runStream }) => runStream(spec as StreamSpec, kit));
+    const recording = changes
+      ? import('../streams/run-stream.js').then(({ runStream }) => runStream(spec as StreamSpec, kit, changes))
+      : import('./run-page.js').then(({ runPage }) => runPage(spec as PageSpec, kit, layout));
     const outcome = await recording.catch((error: unknown): HostOutcome => {
       note(error instanceof Error ? `${error.stack}` : String(error));
       return { kind: 'failed', failure: asFailure(error) };

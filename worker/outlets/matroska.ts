@@ -111,7 +111,8 @@ function videoTrackOf(tracks: Buffer): number | null {
   return null;
 }
 
-function* elementsOf(bytes: Buffer): Generator<{ id: number; body: Buffer }> {
+/** The elements in the contents of another; one that is not whole is cut. */
+export function* elementsOf(bytes: Buffer): Generator<{ id: number; body: Buffer }> {
   for (let at = 0; at < bytes.length; ) {
     const element = readElement(bytes, at);
     if (!element) return;
@@ -122,14 +123,15 @@ function* elementsOf(bytes: Buffer): Generator<{ id: number; body: Buffer }> {
 }
 
 /** `start`: where its contents begin, counted from the element. Null when the bytes end before that. */
-function readElement(bytes: Buffer, at: number): { id: number; start: number; size: number } | null {
+export function readElement(bytes: Buffer, at: number): { id: number; start: number; size: number } | null {
   const idLength = Math.clz32((bytes[at] ?? 0) << 24) + 1;
   if (idLength > 4 || at + idLength >= bytes.length) return null;
   const size = readSize(bytes, at + idLength);
   return size && { id: bytes.readUIntBE(at, idLength), start: size.next - at, size: size.value };
 }
 
-function readSize(bytes: Buffer, at: number): { value: number; next: number } | null {
+/** A number of variable length, such as a size, and where the next thing begins. */
+export function readSize(bytes: Buffer, at: number): { value: number; next: number } | null {
   const length = Math.clz32((bytes[at] ?? 0) << 24) + 1;
   if (length > 8 || at + length > bytes.length) return null;
   let value = (bytes[at] as number) & (0xff >> length);
@@ -137,4 +139,5 @@ function readSize(bytes: Buffer, at: number): { value: number; next: number } | 
   return { value, next: at + length };
 }
 
-const numberOf = (bytes: Buffer): number => bytes.reduce((value, byte) => value * 256 + byte, 0);
+/** An unsigned number of any length. */
+export const numberOf = (bytes: Buffer): number => bytes.reduce((value, byte) => value * 256 + byte, 0);

@@ -1,2 +1,0 @@
--- AlterTable
-ALTER TABLE "recording" ADD COLUMN "callback_url" TEXT;
