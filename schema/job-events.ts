@@ -4,8 +4,9 @@ import { Stream } from '../src/events/source.js';
 import type { JobEventPayload, JobEventType, StreamItem } from '../src/jobs/events.js';
 import { builder } from './builder.js';
 import { afterDescription, Event, snapshotDescription, typeNameOf } from './events.js';
-import { encodeId, jobUuidFrom } from './ids.js';
+import { encodeId } from './ids.js';
 import { Job } from './job.js';
+import { jobIdDescription, jobIdFrom } from './job-id.js';
 import { FailureActorEnum, JobReasonEnum, JobStateEnum, PartEndEnum, WarningCodeEnum } from './states.js';
 import { JobTargetStateEnum } from './target.js';
 
@@ -244,7 +245,7 @@ builder.subscriptionField('jobEvents', (t) =>
     description:
       'Follows a job: its state now, then every change in order, none twice, none missed. Does not end by itself: files can come and go after a job has ended.',
     args: {
-      jobId: t.arg.id({ description: 'Global id of the job, or of its archive.' }),
+      jobId: t.arg.id({ description: jobIdDescription }),
       after: t.arg({
         type: 'Cursor',
         required: false,
@@ -252,7 +253,7 @@ builder.subscriptionField('jobEvents', (t) =>
       }),
     },
     subscribe: async (_root, { jobId, after }, { services, viewer }) =>
-      new Stream<StreamItem>(await services.events.job(jobUuidFrom(jobId), after ?? null, viewer)),
+      new Stream<StreamItem>(await services.events.job(await jobIdFrom(jobId, services), after ?? null, viewer)),
     resolve: (item) => item,
   }),
 );

@@ -333,10 +333,13 @@ builder.queryField('job', (t) =>
   t.withAuth({ mayUse: 'Query.job' }).prismaField({
     type: Job,
     nullable: true,
-    description: 'A job by its id, or by the id of what was asked for, such as an archive. Null when there is none.',
-    args: { id: t.arg.id({ description: 'Global id of the job, or of its archive.' }) },
-    resolve: (query, _root, { id }, { services, viewer }) => {
-      const jobId = uuidOf(id, jobTypes);
+    description:
+      'A job by its id, or by the id of what was asked for, such as an archive; of a recording its newest run. Null when there is none.',
+    args: { id: t.arg.id({ description: 'Global id of the job, of its archive or render, or of a recording.' }) },
+    resolve: async (query, _root, { id }, { services, viewer }) => {
+      const recordingId = uuidOf(id, ['Recording']);
+      const run = recordingId && (await services.recordingPages.newestRun(recordingId));
+      const jobId = run ? run.jobId : uuidOf(id, jobTypes);
       return jobId === null ? null : services.jobs.find(query, jobId, viewer);
     },
   }),

@@ -14,7 +14,8 @@ export const recordingStates = [
 ] as const;
 export type RecordingState = (typeof recordingStates)[number];
 
-const stateOfRun: Record<JobState, RecordingState> = {
+/** By the state of its newest run. */
+export const recordingStateOf: Record<JobState, RecordingState> = {
   SCHEDULED: 'WAITING',
   QUEUED: 'WAITING',
   STARTING: 'STARTING',
@@ -33,4 +34,4 @@ const stateOfRun: Record<JobState, RecordingState> = {
 
 /** `newest`: the state of its newest run; null when it was never started. */
 export const recordingState = (newest: JobState | null): RecordingState =>
-  newest === null ? 'INACTIVE' : stateOfRun[newest];
+  newest === null ? 'INACTIVE' : recordingStateOf[newest];

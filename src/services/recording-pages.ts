@@ -1,7 +1,7 @@
 /** Looking at recordings: one, pages of them, and what is shown of their runs and files beside each. */
 import type { Viewer } from '../auth/viewer.js';
 import { batched } from '../batched.js';
-import type { Config } from '../config.js';
+import { type Config, inputHostOf } from '../config.js';
 import type { Database } from '../db.js';
 import type { JobStats, Prisma, Recording } from '../generated/prisma/client.js';
 import { type JobState, liveStates } from '../jobs/states.js';
@@ -35,7 +35,7 @@ export interface NewestRun {
 const countedKinds = ['VIDEO', 'TAR', 'PLAYLIST'];
 
 export function createRecordingPages({ db, config }: { db: Database; config: Pick<Config, 'inputs' | 'publicUrl'> }) {
-  const usualHost = config.inputs.host ?? new URL(config.publicUrl).hostname.replace(/^\[|\]$/g, '');
+  const usualHost = inputHostOf(config);
 
   const running: Prisma.RecordingWhereInput = { active: true, jobs: { some: { state: { in: liveStates } } } };
 

@@ -65,8 +65,11 @@ describe('a machine that keeps files where the API does not look', () => {
   test('offers nothing until it is known that they are the same', async () => {
     const machines = createMachines({ db: own.db, wake: () => {} });
     const report = (storageId: string) =>
-      machines.report({ id: 'm', version: '1', slots: 3, freeBytes: null, storageId });
-    const offered = async () => (await own.db.machine.findUniqueOrThrow({ where: { id: 'm' } })).slots;
+      machines.report({ id: 'm', version: '1', slots: 3, copySlots: 9, inputHost: 'here', freeBytes: null, storageId });
+    const offered = async () => {
+      const { slots, copySlots } = await own.db.machine.findUniqueOrThrow({ where: { id: 'm' } });
+      return slots + copySlots;
+    };
     expect(await report('local:here')).toEqual({ kind: 'storage-unknown' });
     expect(await offered()).toBe(0);
     await announceStorage(own.db, 's3:aws/b/');
