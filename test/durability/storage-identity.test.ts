@@ -76,7 +76,7 @@ describe('a machine that keeps files where the API does not look', () => {
     expect(await report('local:here')).toEqual({ kind: 'other-storage', servedFrom: 's3:aws/b/' });
     expect(await offered()).toBe(0);
     expect(await report('s3:aws/b/')).toEqual({ kind: 'offered' });
-    expect(await offered()).toBe(3);
+    expect(await offered()).toBe(12);
   });
 
   test('is told so in its log, once, while the machine beside the API gets the jobs', async () => {
