@@ -21,6 +21,7 @@ import { isDiskFull } from '../../src/storage/storage.js';
 import { removeScratchOf } from '../capture/scratch.js';
 import { freeIn } from '../parts/room.js';
 import { readJson, writeJson } from './atomic-file.js';
+import { readStatusFile } from './status-file.js';
 
 const startLimitMs = 15_000;
 const commandLimitMs = 5_000;
@@ -101,7 +102,7 @@ export function findHost(folder: string): HostIdentity | null {
 
 /** The newest status, null before the first. */
 export function readStatus(folder: string): HostStatus | null {
-  return readJson<HostStatus>(join(folder, hostFiles.status));
+  return readStatusFile<HostStatus>(join(folder, hostFiles.status));
 }
 
 /** Gives a command; resolves when the host has accepted it, not when it is done. Throws when it does not answer within 5 s or refuses. */

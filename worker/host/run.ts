@@ -24,11 +24,12 @@ import { listenForCommands } from './command-socket.js';
 import type { EndRequest } from './end-request.js';
 import { createLayoutKeeper } from './layout.js';
 import { watchLease } from './lease-watch.js';
+import { openStatusFile } from './status-file.js';
 import { createTotals } from './totals.js';
 import { createWarningBoard } from './warning-board.js';
 import { createWish } from './wish.js';
 
-const statusMs = 500;
+const statusMs = { page: 500, stream: 1_000 };
 const refusedKept = 20;
 
 /** Records as `spec.json` in the folder says and returns how it ended. Throws when the folder cannot be used. */
@@ -71,6 +72,7 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
     const totals = createTotals();
     const refused: string[] = [];
     const shipper = store && startShipper({ store, folder, jobId, incarnation, note });
+    const statusFile = openStatusFile(join(folder, hostFiles.status));
     let phase: HostPhase = 'STARTING';
     const tell = () => {
       const status: HostStatus = {
@@ -82,13 +84,13 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
         targets: outlets.statuses(),
       };
       try {
-        writeJson(join(folder, hostFiles.status), status, { durable: false });
+        statusFile.write(status);
       } catch (error) {
         // A full disk: the encoder meets it too, and the manifest tells the outcome.
         note(`status not written: ${error}`);
       }
     };
-    const telling = setInterval(tell, statusMs);
+    const telling = setInterval(tell, statusMs[spec.source.kind]);
     const lease = watchLease(folder, spec.leaseTimeoutMs, () => end.ask({ kind: 'lease-expired' }));
     tell();
 
@@ -121,6 +123,7 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
     manifest.close();
     phase = 'ENDED';
     tell();
+    statusFile.close();
     await shipper?.close();
     return outcome;
   } finally {

@@ -2,7 +2,7 @@
 import type { AudioCodec, AudioTreatment, RecordingConfig, VideoTreatment } from '../../src/recordings/config.js';
 import { audioFilters, overlayFiles, pictureGraph, videoFilters } from './filters.js';
 
-export const progressIntervalMs = 500;
+export const progressIntervalMs = 1_000;
 
 export interface StreamPartOutput {
   /** Name in the encoder's working folder; must not exist. */
