@@ -22,6 +22,7 @@ import { createChanges } from '../streams/changes.js';
 import { readJson, writeJson } from './atomic-file.js';
 import { listenForCommands } from './command-socket.js';
 import type { EndRequest } from './end-request.js';
+import { everySecond } from './heartbeat.js';
 import { createLayoutKeeper } from './layout.js';
 import { watchLease } from './lease-watch.js';
 import { openStatusFile } from './status-file.js';
@@ -29,7 +30,7 @@ import { createTotals } from './totals.js';
 import { createWarningBoard } from './warning-board.js';
 import { createWish } from './wish.js';
 
-const statusMs = { page: 500, stream: 1_000 };
+const pageStatusMs = 500;
 const refusedKept = 20;
 
 /** Records as `spec.json` in the folder says and returns how it ended. Throws when the folder cannot be used. */
@@ -90,7 +91,8 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
         note(`status not written: ${error}`);
       }
     };
-    const telling = setInterval(tell, statusMs[spec.source.kind]);
+    // A stream need not be seen to move in between.
+    const stopTelling = changes ? everySecond(tell) : every(pageStatusMs, tell);
     const lease = watchLease(folder, spec.leaseTimeoutMs, () => end.ask({ kind: 'lease-expired' }));
     tell();
 
@@ -118,7 +120,7 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
     });
     lease.close();
     commands.close();
-    clearInterval(telling);
+    stopTelling();
     manifest.append({ type: 'ended', at: Date.now(), outcome });
     manifest.close();
     phase = 'ENDED';
@@ -129,4 +131,9 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
   } finally {
     await scratch.remove().catch((error: unknown) => note(`temporary folder not removed: ${error}`));
   }
+}
+
+function every(ms: number, listener: () => void): () => void {
+  const timer = setInterval(listener, ms);
+  return () => clearInterval(timer);
 }
