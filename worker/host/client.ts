@@ -79,9 +79,10 @@ function spawnHost(folder: string, spec: HostSpec, lease: HostLease): ChildProce
   writeJson(join(folder, hostFiles.lease), lease, { durable: true });
   const log = openSync(join(folder, hostFiles.log), 'a');
   try {
-    const main = fileURLToPath(new URL('./main.ts', import.meta.url));
-    // Its own session: no terminal's signal reaches it. The loader by address, since the folder it runs in is not ours.
-    const host = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), main, folder], {
+    // Made of main.ts at set-up.
+    const main = fileURLToPath(new URL('../../build/host/main.js', import.meta.url));
+    // Its own session: no terminal's signal reaches it.
+    const host = spawn(process.execPath, [main, folder], {
       detached: true,
       stdio: ['ignore', log, log],
       env: hostEnvironment(),
