@@ -198,7 +198,7 @@ export type HostOutcome =
 export const hostPhases = ['STARTING', 'STANDBY', 'RECORDING', 'PAUSED', 'RECONNECTING', 'STOPPING', 'ENDED'] as const;
 export type HostPhase = (typeof hostPhases)[number];
 
-/** Totals over the parts of this incarnation; written twice a second by rename. */
+/** Totals over the parts of this incarnation; written once or twice a second, in place. */
 export interface HostStatus {
   phase: HostPhase;
   /** Epoch milliseconds of this report. */

@@ -338,7 +338,7 @@ describe('a change', () => {
     expect((await configOf(recording.recordingId)).input).toMatchObject({
       type: 'HLS',
       passphrase: null,
-      url: 'http://127.0.0.1/a.m3u8',
+      url: 'http://127.0.0.1:80/a.m3u8',
     });
   });
 

@@ -2,11 +2,13 @@
 import type { AudioCodec, AudioTreatment, RecordingConfig, VideoTreatment } from '../../src/recordings/config.js';
 import { audioFilters, overlayFiles, pictureGraph, videoFilters } from './filters.js';
 
-export const progressIntervalMs = 1_000;
+const progressIntervalMs = 500;
 
 export interface StreamPartOutput {
   /** Name in the encoder's working folder; must not exist. */
   file: string;
+  /** Of ffmpeg's reports, there too. */
+  progressFile: string;
   /** Media time after which the encoder ends by itself. */
   limitMs: number;
 }
@@ -30,7 +32,7 @@ export function streamPartArguments(
 ): string[] {
   return [
     ...['-hide_banner', '-nostdin', '-nostats', '-loglevel', 'warning', '-n'],
-    ...['-progress', 'pipe:1', '-stats_period', `${progressIntervalMs / 1000}`],
+    ...['-progress', `file:${output.progressFile}`, '-stats_period', `${progressIntervalMs / 1000}`],
     ...input,
     ...(config.overlay?.content.kind === 'IMAGE' && config.video.mode === 'TRANSCODE'
       ? ['-i', `file:${overlayFiles.image}`]

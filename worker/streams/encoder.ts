@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { strangerEnvironment } from '../../src/config.js';
 import { startChild } from '../capture/child.js';
-import { type EncoderProgress, parseProgress } from '../ffmpeg/progress.js';
+import { type EncoderProgress, followProgress } from '../ffmpeg/progress.js';
 
 // It hears the first request when the next packet comes; the second at once, but then loses what is not written yet.
 const noticeMs = 500;
@@ -35,13 +35,16 @@ export interface StreamEncoderOptions {
   /** Of the incarnation: its working folder. */
   folder: string;
   part: number;
-  /** Called with each report, twice a second, and with each line that it logs. */
-  onNews: () => void;
+  /** Called when it has logged something. */
+  onLog: () => void;
 }
+
+/** In the incarnation's folder. It is read as it grows, rather than that each report wakes the host. */
+export const progressFile = (part: number): string => `p${part}.progress`;
 
 /** Throws when the program cannot be started. */
 export async function startStreamEncoder(options: StreamEncoderOptions): Promise<StreamEncoder> {
-  const { folder, part, onNews } = options;
+  const { folder, part, onLog } = options;
   const logFile = join(folder, `p${part}.log`);
   const child = await startChild({
     command: options.ffmpeg,
@@ -49,24 +52,15 @@ export async function startStreamEncoder(options: StreamEncoderOptions): Promise
     cwd: folder,
     user: null,
     env: strangerEnvironment(options.env),
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'ignore', 'pipe'],
   });
-  const { stdout, stderr } = child.process as { stdout: Readable; stderr: Readable };
-  let unread = '';
-  let newest: EncoderProgress | null = null;
+  const { stderr } = child.process as { stderr: Readable };
+  const progress = followProgress(join(folder, progressFile(part)));
   let log = '';
-  stdout.setEncoding('latin1').on('data', (text: string) => {
-    const { reports, rest } = parseProgress(unread + text);
-    unread = rest;
-    const last = reports.at(-1);
-    if (!last) return;
-    newest = last;
-    onNews();
-  });
   stderr.setEncoding('utf8').on('data', (text: string) => {
     log = (log + text).slice(-keptLogLength);
     keepLog(logFile, text);
-    onNews();
+    onLog();
   });
   let asked = false;
   const closed = new Promise<void>((resolve) => child.process.once('close', () => resolve()));
@@ -78,7 +72,7 @@ export async function startStreamEncoder(options: StreamEncoderOptions): Promise
   return {
     pid: child.pid,
     exited,
-    report: () => newest,
+    report: () => progress.read(),
     log: () => log,
     async stop() {
       asked = true;

@@ -8,16 +8,18 @@ import type { RecordingConfig } from '../../src/recordings/config.js';
 import type { EncoderProgress } from '../ffmpeg/progress.js';
 import type { DiskWatch } from '../host/disk-watch.js';
 import { type Ending, finished } from '../host/ending.js';
+import { everySecond } from '../host/heartbeat.js';
 import type { HostKit } from '../host/kit.js';
 import { streamPartArguments } from './command.js';
-import { type StreamEncoder, startStreamEncoder } from './encoder.js';
+import { progressFile, type StreamEncoder, startStreamEncoder } from './encoder.js';
 import { classify } from './failures.js';
 import { type OpenInput, openInput } from './input.js';
 import { createMediaWatch } from './media-watch.js';
 import { writeOverlay } from './overlay.js';
 import { followPart } from './part-follow.js';
 
-const tickMs = 1_000;
+// Until there is media; after that it is looked at once a second.
+const waitingLookMs = 250;
 // The encoder ends by itself at its limit; this is for one that does not.
 const overdueMs = 3_000;
 // Reports come twice a second, and media by fits and starts.
@@ -62,8 +64,10 @@ export async function recordStreamPart(options: StreamPartOptions): Promise<Stre
     options.onLink(input.link);
     writeOverlay(folder, recording.overlay);
     encoder = await startStreamEncoder({
-      ...{ ffmpeg: spec.tools.ffmpeg, folder, part, env: input.env, onNews: () => session.hear() },
-      args: streamPartArguments(input.args, recording, { file: partFile(part), limitMs: options.limitMs }),
+      ...{ ffmpeg: spec.tools.ffmpeg, folder, part, env: input.env, onLog: () => session.hear() },
+      args: streamPartArguments(input.args, recording, {
+        ...{ file: partFile(part), progressFile: progressFile(part), limitMs: options.limitMs },
+      }),
     });
   } catch (error) {
     await input?.close();
@@ -139,7 +143,7 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
     if (full) return resolveEnding(finished({ kind: 'failed', failure: full }));
     if (firstMediaAt === null) {
       if (performance.now() > options.waitUntilMs) resolveEnding('waited');
-      return hear();
+      return;
     }
     look();
     const disturbance = watch.look();
@@ -148,14 +152,16 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
   }
 
   async function run(): Promise<StreamPartResult> {
-    const ticking = setInterval(tick, tickMs);
+    const stopTicking = everySecond(tick);
+    const waiting = setInterval(() => (firstMediaAt === null ? hear() : clearInterval(waiting)), waitingLookMs);
     const ending = await Promise.race([
       options.asked,
       seen,
       encoder.exited.then(endedByItself),
       ...(input.ended ? [input.ended.then(() => lost('The source has ended.'))] : []),
     ]);
-    clearInterval(ticking);
+    stopTicking();
+    clearInterval(waiting);
     if (typeof ending !== 'string' && ending.outcome) options.onStopping();
     await encoder.stop();
     // It may have written all there was only when it ended.
