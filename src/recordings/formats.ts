@@ -190,7 +190,10 @@ function checkSampleRate(
 }
 
 function unheld(format: string, codec: string, codecs: readonly string[] | null, way: string): string {
-  return `${format} does not hold ${codec}, but ${codecs?.join(', ')}. ${way} MKV holds every codec.`.replace('  ', ' ');
+  return `${format} does not hold ${codec}, but ${codecs?.join(', ')}. ${way} MKV holds every codec.`.replace(
+    '  ',
+    ' ',
+  );
 }
 
 /** Null: none is recorded. Undefined: it depends on the source. */
