@@ -31,7 +31,8 @@ export interface StreamEncoder {
 export interface StreamEncoderOptions {
   ffmpeg: string;
   args: string[];
-  env: Record<string, string>;
+  /** What it reads from; null: nothing. */
+  stdin: number | null;
   /** Of the incarnation: its working folder. */
   folder: string;
   part: number;
@@ -51,8 +52,8 @@ export async function startStreamEncoder(options: StreamEncoderOptions): Promise
     args: options.args,
     cwd: folder,
     user: null,
-    env: strangerEnvironment(options.env),
-    stdio: ['ignore', 'ignore', 'pipe'],
+    env: strangerEnvironment(),
+    stdio: [options.stdin ?? 'ignore', 'ignore', 'pipe'],
   });
   const { stderr } = child.process as { stderr: Readable };
   const progress = followProgress(join(folder, progressFile(part)));

@@ -1,23 +1,8 @@
 /** Reads a part while ffmpeg appends to it: how far its media goes, and whether the pictures are still what they were. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { elementsOf, numberOf, readElement, readSize } from '../outlets/matroska.js';
+import { elementsOf, ids, keyFlag, numberOf, readElement, readSize, trackTypes } from '../parts/ebml.js';
 import { changesOf, type PictureChanges } from './parameter-sets.js';
 
-const ids = {
-  segment: 0x18538067,
-  tracks: 0x1654ae6b,
-  trackEntry: 0xae,
-  trackNumber: 0xd7,
-  trackType: 0x83,
-  codecId: 0x86,
-  cluster: 0x1f43b675,
-  timestamp: 0xe7,
-  blockGroup: 0xa0,
-  block: 0xa1,
-  simpleBlock: 0xa3,
-} as const;
-const videoType = 1;
-const keyFlag = 0x80;
 const chunkBytes = 4 * 1_048_576;
 
 export interface PartFollower {
@@ -76,7 +61,7 @@ export function followPart(file: string, onChange: (positionMs: number) => void)
       if (id !== ids.trackEntry) continue;
       const fields = [...elementsOf(body)];
       const field = (wanted: number) => fields.find((each) => each.id === wanted)?.body ?? Buffer.alloc(0);
-      if (numberOf(field(ids.trackType)) !== videoType) continue;
+      if (numberOf(field(ids.trackType)) !== trackTypes.video) continue;
       videoTrack = numberOf(field(ids.trackNumber));
       changes = changesOf(field(ids.codecId).toString('latin1'));
     }

@@ -1,6 +1,7 @@
 /** One attempt to record a live input: waits for its media, records it as a part, and says why that ended. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { loadConfig, mediaServerIfAny } from '../../src/config.js';
 import { type PartEnd, partFile, type StreamSpec } from '../../src/jobs/capture.js';
 import { failure, type JobFailure } from '../../src/jobs/reasons.js';
 import { AddressRefusedError, UnreachableError } from '../../src/net/refusal.js';
@@ -13,8 +14,9 @@ import type { HostKit } from '../host/kit.js';
 import { streamPartArguments } from './command.js';
 import { progressFile, type StreamEncoder, startStreamEncoder } from './encoder.js';
 import { classify } from './failures.js';
-import { type OpenInput, openInput } from './input.js';
+import { openInput } from './input.js';
 import { createMediaWatch } from './media-watch.js';
+import type { OpenInput } from './open-input.js';
 import { writeOverlay } from './overlay.js';
 import { followPart } from './part-follow.js';
 
@@ -60,12 +62,13 @@ export async function recordStreamPart(options: StreamPartOptions): Promise<Stre
     input = await openInput({
       ...{ recording, listenAddress: spec.listenAddress, egress: spec.egress, folder, part, note },
       ...{ onRefused: refused.add, tools: spec.tools, signal: over.signal },
+      mediaServer: mediaServerIfAny(loadConfig()),
     });
     options.onLink(input.link);
     writeOverlay(folder, recording.overlay);
     encoder = await startStreamEncoder({
-      ...{ ffmpeg: spec.tools.ffmpeg, folder, part, env: input.env, onLog: () => session.hear() },
-      args: streamPartArguments(input.args, recording, {
+      ...{ ffmpeg: spec.tools.ffmpeg, folder, part, stdin: input.stdin, onLog: () => session.hear() },
+      args: streamPartArguments(input, recording, {
         ...{ file: partFile(part), progressFile: progressFile(part), limitMs: options.limitMs },
       }),
     });
@@ -104,10 +107,12 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
     resolveEnding = resolve;
   });
 
+  const log = () => `${input.log()}\n${encoder.log()}`;
+
   /** Called with everything that ffmpeg says. */
   function hear(): void {
     if (firstMediaAt !== null) return;
-    refusal ??= input.refusedBy(encoder.log());
+    refusal ??= input.refusedBy(log());
     if (refusal !== null) return resolveEnding('refused');
     const report = encoder.report();
     if (!report || report.positionMs <= 0 || (hasPictures && report.frames === 0)) return;
@@ -154,12 +159,7 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
   async function run(): Promise<StreamPartResult> {
     const stopTicking = everySecond(tick);
     const waiting = setInterval(() => (firstMediaAt === null ? hear() : clearInterval(waiting)), waitingLookMs);
-    const ending = await Promise.race([
-      options.asked,
-      seen,
-      encoder.exited.then(endedByItself),
-      ...(input.ended ? [input.ended.then(() => lost('The source has ended.'))] : []),
-    ]);
+    const ending = await Promise.race([options.asked, seen, encoder.exited.then(endedByItself)]);
     stopTicking();
     clearInterval(waiting);
     if (typeof ending !== 'string' && ending.outcome) options.onStopping();
@@ -189,10 +189,10 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
     if (ending === 'refused') {
       return { kind: 'nothing', ending: null, problem: failure('SOURCE_REFUSED', refusal ?? '') };
     }
-    if (ending === 'waited') return { kind: 'nothing', ending: null, problem: classify(encoder.log(), type) };
+    if (ending === 'waited') return { kind: 'nothing', ending: null, problem: classify(log(), type) };
     // Asked for, or for want of room.
     if (ending.cause !== 'SOURCE_LOST') return { kind: 'nothing', ending, problem: null };
-    return { kind: 'nothing', ending: null, problem: classify(encoder.log(), type) };
+    return { kind: 'nothing', ending: null, problem: classify(log(), type) };
   }
 
   function endedByItself({ orderly, how }: Awaited<typeof encoder.exited>): Ending {
@@ -201,7 +201,7 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
     // A playlist that says so has ended for good; of everything else it is not known.
     if (orderly && firstMediaAt !== null && (type === 'HLS' || type === 'DASH'))
       return finished({ kind: 'source-ended' });
-    return lost(`The encoder ended with ${how}. ${lastLines(encoder.log())}`);
+    return lost(`The encoder ended with ${how}. ${lastLines(log())}`);
   }
 
   return { hear, run };
