@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { encodeId } from '../../schema/ids.js';
 import { createDatabase, type Database } from '../../src/db.js';
-import { portsEach, type RecordingInput } from '../../src/recordings/config.js';
+import { portsEach, type RecordingConfig, type RecordingInput } from '../../src/recordings/config.js';
 import { sendTo } from '../../src/recordings/send-to.js';
 import { CapacityError } from '../../src/services/errors.js';
 import { createInputPorts } from '../../src/services/recording-ports.js';
@@ -86,6 +86,30 @@ describe('of a recording', () => {
     expect(await listenPort(recording.recordingId)).toBeNull();
     await recording.update({ input: { type: 'RIST' } });
     expect(await listenPort(recording.recordingId)).toEqual(expect.any(Number));
+  });
+
+  test('are not needed for a multicast group, which has its own', async () => {
+    const input = { type: 'UDP', url: 'udp://239.1.2.3:5004' } as const;
+    const allowed = await kit.create({ input, active: false }).catch((error: Error) => error.message);
+    // Development lets loopback pass, and nothing else that is no public address.
+    expect(allowed).toMatch(/^URL_REFUSED/);
+    const recording = await kit.create({ input: { type: 'UDP' }, active: false });
+    const { config } = await db.recording.findUniqueOrThrow({ where: { id: recording.recordingId } });
+    const group = { ...(config as unknown as RecordingConfig) };
+    group.input = { ...group.input, ...input, multicastGroup: '239.1.2.3', listenPort: 5_004 };
+    await db.recording.update({
+      where: { id: recording.recordingId },
+      data: { config: group as never, listenPort: null },
+    });
+    // Back at a port of ours: what a group had is none.
+    await recording.update({ input: { url: null } });
+    const port = await listenPort(recording.recordingId);
+    expect(port).not.toBeNull();
+    expect((await recording.facts()).input).toMatchObject({
+      url: null,
+      listenPort: port,
+      sendTo: `udp://127.0.0.1:${port}`,
+    });
   });
 
   test('are told with the name of the machine that runs it', async () => {
