@@ -56,7 +56,8 @@ export const RecordingSource = builder.objectRef<SourceShape>('RecordingSource')
     }),
     listenPort: t.int({
       nullable: true,
-      description: 'The first of the ports that it is sent to. Null where it is not sent to us.',
+      description:
+        'The first of the ports that it is sent to, or the port of the multicast group. Null where it is not sent to us.',
       resolve: ({ input }) => input.listenPort,
     }),
     sendTo: t.string({

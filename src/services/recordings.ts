@@ -4,7 +4,7 @@ import { v7 as uuid } from 'uuid';
 import type { Viewer } from '../auth/viewer.js';
 import type { Database, Transaction } from '../db.js';
 import type { Prisma, Recording } from '../generated/prisma/client.js';
-import { isListening, type RecordingConfig } from '../recordings/config.js';
+import { isListening, type RecordingConfig, type RecordingInput } from '../recordings/config.js';
 import type { CallbackUrlCheck } from '../webhooks/callback-url.js';
 import { CapacityError, NotFoundError } from './errors.js';
 import {
@@ -63,9 +63,14 @@ export function createRecordings(deps: {
   async function configFrom(wish: SettingsWish, viewer: Viewer, before?: RecordingConfig): Promise<RecordingConfig> {
     const input = wish.input || !before ? await sources.input(wish.input ?? {}, viewer, before?.input) : before.input;
     const settings = settingsFrom(wish, input, before);
-    const isSentTo = isListening(input.type) && input.url === null;
-    const listenPort = isSentTo ? (before?.input.listenPort ?? (await ports.pick())) : null;
+    const listenPort = isListening(input.type) ? await portOf(input, before?.input) : null;
     return { ...settings, input: { ...input, listenPort } };
+  }
+
+  /** One of ours, unless it is received from a group, which has its own. */
+  async function portOf(input: RecordingInput, before: RecordingInput | undefined): Promise<number> {
+    if (input.url !== null) return Number(new URL(input.url).port);
+    return (before?.url === null ? before.listenPort : null) ?? ports.pick();
   }
 
   /** What is written of a configuration besides it. */
@@ -73,7 +78,7 @@ export function createRecordings(deps: {
     config: config as unknown as Prisma.InputJsonObject,
     inputType: config.input.type,
     format: config.output.format,
-    listenPort: config.input.listenPort,
+    listenPort: config.input.url === null ? config.input.listenPort : null,
   });
 
   /** What the same request brought about before. Throws ConflictError. */
