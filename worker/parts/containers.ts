@@ -34,7 +34,7 @@ const muxers: Record<OutputFormat, (codecs: Codecs, output: string, isOnTheWay: 
   MKV: () => ['-cues_to_front', '1', '-f', 'matroska'],
   // What a decoder must know is repeated at each picture that it may begin with.
   MPEGTS: ({ video }) => [...(video === 'mpeg4' ? ['-bsf:v', 'dump_extra'] : []), '-f', 'mpegts'],
-  FLV: () => ['-flvflags', '+add_keyframe_index', '-f', 'flv'],
+  FLV: ({ video }) => [...(video ? ['-flvflags', '+add_keyframe_index'] : []), '-f', 'flv'],
   AVI: ({ video }) => [...(video === 'h264' ? ['-bsf:v', 'h264_mp4toannexb'] : []), '-f', 'avi'],
   MP3: () => ['-write_xing', '1', '-f', 'mp3'],
   M3U8: (codecs, output) => [

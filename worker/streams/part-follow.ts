@@ -1,19 +1,26 @@
-/** Reads a part while ffmpeg appends to it: how far its media goes, and whether the pictures are still what they were. */
+/** Looks at a part while ffmpeg appends to it: how far its media goes, and whether the pictures are still what they were. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { elementsOf, ids, keyFlag, numberOf, readElement, readSize, trackTypes } from '../parts/ebml.js';
-import { changesOf, type PictureChanges } from './parameter-sets.js';
+import { changesOf, type PictureChanges } from './picture-changes.js';
 
-const chunkBytes = 4 * 1_048_576;
+// A cluster's time, its first block, and the parameter sets that a key frame begins with: ffmpeg begins a cluster with each.
+const headBytes = 1_024;
 
 export interface PartFollower {
-  /** Reads what was appended since the last time. Takes a fraction of a millisecond for a second of media. */
+  /** Looks at what was appended since the last time. Takes some reads of a thousand bytes for a second of media. */
   look(): void;
   bytes(): number;
-  /** Pictures in whole clusters. */
-  frames(): number;
-  /** The latest time in whole clusters, milliseconds. */
+  /** When the last whole cluster begins, a quarter of a second before its end; milliseconds of media. */
   positionMs(): number;
+  /** Where the last whole cluster ends: reads all of it. */
+  endMs(): number;
   close(): void;
+}
+
+interface Place {
+  at: number;
+  start: number;
+  size: number;
 }
 
 /** `onChange` is told from which media time on pictures are of another size or profile than before. */
@@ -21,39 +28,39 @@ export function followPart(file: string, onChange: (positionMs: number) => void)
   let descriptor: number | null = null;
   let next = 0;
   let size = 0;
-  let frames = 0;
   let positionMs = 0;
+  let last: Place | null = null;
   let videoTrack: number | null = null;
   let changes: PictureChanges | null = null;
-  const chunk = Buffer.allocUnsafe(chunkBytes);
+  const head = Buffer.alloc(headBytes);
 
   function look(): void {
     descriptor ??= openIfThere(file);
     if (descriptor === null) return;
     size = fstatSync(descriptor).size;
     while (next < size) {
-      const bytes = chunk.subarray(0, readSync(descriptor, chunk, 0, chunkBytes, next));
-      const before = next;
-      take(bytes);
-      // Not whole yet; or larger than what is read at once, which no cluster of a quarter of a second is.
-      if (next === before) return;
+      const bytes = head.subarray(0, readSync(descriptor, head, 0, headBytes, next));
+      const element = readElement(bytes, 0);
+      if (!element) return;
+      // What is in a segment follows its header; its size is unknown while it is written.
+      if (element.id === ids.segment) {
+        next += element.start;
+        continue;
+      }
+      if (next + element.start + element.size > size) return;
+      const place = { at: next, ...element };
+      if (element.id === ids.tracks) readTracks(bodyOf(place));
+      if (element.id === ids.cluster) {
+        last = place;
+        readHead(bytes.subarray(element.start));
+      }
+      next += element.start + element.size;
     }
   }
 
-  function take(bytes: Buffer): void {
-    for (let at = 0; at < bytes.length; ) {
-      const element = readElement(bytes, at);
-      if (!element) return;
-      const start = at + element.start;
-      // What is in a segment follows its header; its size is unknown while it is written.
-      if (element.id !== ids.segment && start + element.size > bytes.length) return;
-      const body = bytes.subarray(start, start + element.size);
-      if (element.id === ids.tracks) readTracks(body);
-      if (element.id === ids.cluster) readCluster(body);
-      const length = element.id === ids.segment ? element.start : element.start + element.size;
-      at += length;
-      next += length;
-    }
+  function bodyOf({ at, start, size: length }: Place): Buffer {
+    const body = Buffer.alloc(length);
+    return body.subarray(0, readSync(descriptor as number, body, 0, length, at + start));
   }
 
   function readTracks(tracks: Buffer): void {
@@ -67,33 +74,41 @@ export function followPart(file: string, onChange: (positionMs: number) => void)
     }
   }
 
-  function readCluster(cluster: Buffer): void {
-    let clusterMs = 0;
-    for (const { id, body } of elementsOf(cluster)) {
+  /** What a cluster begins with; its first block is cut. */
+  function readHead(bytes: Buffer): void {
+    for (let at = 0; at < bytes.length; ) {
+      const element = readElement(bytes, at);
+      if (!element) return;
+      const body = bytes.subarray(at + element.start, at + element.start + element.size);
       // ffmpeg counts in milliseconds.
-      if (id === ids.timestamp) clusterMs = numberOf(body);
-      if (id === ids.simpleBlock) readBlock(body, clusterMs);
-      if (id === ids.blockGroup)
-        for (const inner of elementsOf(body)) if (inner.id === ids.block) readBlock(inner.body, clusterMs);
+      if (element.id === ids.timestamp) positionMs = Math.max(positionMs, numberOf(body));
+      if (element.id === ids.simpleBlock) return readBlock(body);
+      at += element.start + element.size;
     }
   }
 
-  function readBlock(block: Buffer, clusterMs: number): void {
+  function readBlock(block: Buffer): void {
     const track = readSize(block, 0);
-    if (!track) return;
-    const atMs = clusterMs + block.readInt16BE(track.next);
-    positionMs = Math.max(positionMs, atMs);
-    if (track.value !== videoTrack) return;
-    frames += 1;
-    const isKey = ((block[track.next + 2] ?? 0) & keyFlag) !== 0;
-    if (isKey && changes?.see(block.subarray(track.next + 3))) onChange(atMs);
+    const isKey = track?.value === videoTrack && ((block[(track?.next ?? 0) + 2] ?? 0) & keyFlag) !== 0;
+    if (track && isKey && changes?.see(block.subarray(track.next + 3))) onChange(positionMs);
   }
 
   return {
     look,
     bytes: () => size,
-    frames: () => frames,
     positionMs: () => positionMs,
+    endMs() {
+      if (!last) return positionMs;
+      let clusterMs = positionMs;
+      let endMs = positionMs;
+      for (const { id, body } of elementsOf(bodyOf(last))) {
+        if (id === ids.timestamp) clusterMs = numberOf(body);
+        const block = id === ids.blockGroup ? [...elementsOf(body)].find((each) => each.id === ids.block)?.body : body;
+        const track = id === ids.simpleBlock || id === ids.blockGroup ? block && readSize(block, 0) : null;
+        if (block && track) endMs = Math.max(endMs, clusterMs + block.readInt16BE(track.next));
+      }
+      return endMs;
+    },
     close() {
       if (descriptor !== null) closeSync(descriptor);
       descriptor = null;

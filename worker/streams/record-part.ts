@@ -137,10 +137,9 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
   function look(): void {
     follower.look();
     const { dropped, duplicated, ...report } = encoder.report() ?? nothingReported;
-    const frames = Math.max(report.frames, follower.frames());
     const positionMs = Math.max(report.positionMs, follower.positionMs());
-    watch.see({ frames, positionMs, bytes: follower.bytes() });
-    totals.report({ frames, positionMs, dropped, duplicated }, follower.bytes());
+    watch.see({ frames: report.frames, positionMs, bytes: follower.bytes() });
+    totals.report({ ...report, positionMs, dropped, duplicated }, follower.bytes());
   }
 
   function tick(): void {
@@ -175,7 +174,7 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
   function close(ending: Ending): StreamPartResult {
     look();
     totals.endPart();
-    const durationMs = Math.round(Math.max(encoder.report()?.positionMs ?? 0, follower.positionMs()));
+    const durationMs = Math.round(Math.max(encoder.report()?.positionMs ?? 0, follower.endMs()));
     const bytes = follower.bytes();
     follower.close();
     manifest.append({ type: 'part-ended', part, at: Date.now(), durationMs, bytes, cause: ending.cause });
