@@ -5,6 +5,7 @@ import { type EgressPolicy, partFile, type TargetSpec, type TargetStatus } from 
 import { createGate } from '../../src/net/gate.js';
 import { type LiveOptions, makeLive } from './live.js';
 import { createPartLine } from './part-line.js';
+import { cutPieces, type PiecesOptions } from './pieces.js';
 import { startTarget, type Target } from './target.js';
 
 /** What was recorded last is sent on, and servers told that it was all, within this. */
@@ -29,12 +30,17 @@ export interface OutletsOptions {
   note: (text: string) => void;
   /** Null: it cannot be played while it goes on. */
   live: Pick<LiveOptions, 'jobId' | 'incarnation' | 'store'> | null;
+  /** Null: what is recorded is not cut into pieces while it goes on. */
+  pieces?: Pick<PiecesOptions, 'tools' | 'outputOf' | 'partZeroAt' | 'append'> | null;
 }
 
-export function createOutlets({ folder, ffmpeg, egress, note, live }: OutletsOptions): Outlets {
+export function createOutlets({ folder, ffmpeg, egress, note, live, pieces = null }: OutletsOptions): Outlets {
   const parts = createPartLine();
   const over = new AbortController();
-  const pieces = live && makeLive({ ...live, folder, parts, ffmpeg, note, signal: over.signal });
+  const made = [
+    live && makeLive({ ...live, folder, parts, ffmpeg, note, signal: over.signal }),
+    pieces && cutPieces({ ...pieces, folder, parts, note, signal: over.signal }),
+  ];
   // What a page may reach of ours is nothing that a client may have media sent to.
   const gate = createGate({ policy: { ...egress, allowedHosts: [] } });
   const targets = new Map<string, Target>();
@@ -57,7 +63,7 @@ export function createOutlets({ folder, ffmpeg, egress, note, live }: OutletsOpt
     async close() {
       parts.close();
       const all = [...targets.values()];
-      await Promise.race([Promise.all([...all.map(({ ended }) => ended), pieces]), sleep(closeLimitMs)]);
+      await Promise.race([Promise.all([...all.map(({ ended }) => ended), ...made]), sleep(closeLimitMs)]);
       over.abort(new Error('The recording is over.'));
       await Promise.race([Promise.all(all.map((target) => target.remove())), sleep(closeLimitMs)]);
     },
