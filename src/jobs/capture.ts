@@ -198,7 +198,7 @@ export type HostOutcome =
 export const hostPhases = ['STARTING', 'STANDBY', 'RECORDING', 'PAUSED', 'RECONNECTING', 'STOPPING', 'ENDED'] as const;
 export type HostPhase = (typeof hostPhases)[number];
 
-/** Totals over the parts of this incarnation; written twice a second by rename. */
+/** Totals over the parts of this incarnation; written once or twice a second, in place. */
 export interface HostStatus {
   phase: HostPhase;
   /** Epoch milliseconds of this report. */
@@ -313,6 +313,8 @@ export type ManifestEntry =
   /** `at`: wall clock (epoch ms) of media time zero of the part, read from the capture device's own clock. */
   | { type: 'first-frame'; part: number; at: number }
   | { type: 'part-ended'; part: number; at: number; durationMs: number; bytes: number; cause: PartEnd }
+  /** From `positionMs` of the part's media on, pictures that are copied are of another size or profile. */
+  | { type: 'part-changed'; part: number; positionMs: number }
   | PieceEntry
   | { type: 'track-started'; track: number; at: number; origin: TrackOrigin }
   /** `at`: wall clock (epoch ms) of media time zero of the file. */

@@ -73,7 +73,7 @@ function exchange(outgoing: ReturnType<typeof openRequest>, request: IncomingMes
 }
 
 /** Headers for the server: the client's own, and a body framed the way the client framed it. */
-function ownHeaders(request: IncomingMessage, url: URL): Record<string, string | string[]> {
+export function ownHeaders(request: IncomingMessage, url: URL): Record<string, string | string[]> {
   const headers: Record<string, string | string[]> = { ...endToEnd(request), host: url.host, connection: 'close' };
   if (request.headers['transfer-encoding']) headers['transfer-encoding'] = 'chunked';
   // Without this Node would frame an empty body of methods that usually have one as chunked, which some servers refuse.
@@ -82,7 +82,8 @@ function ownHeaders(request: IncomingMessage, url: URL): Record<string, string |
   return headers;
 }
 
-function endToEnd(message: IncomingMessage): Record<string, string[]> {
+/** Headers that are meant for who asked, and not for the connection. */
+export function endToEnd(message: IncomingMessage): Record<string, string[]> {
   const named = (message.headers.connection ?? '')
     .toLowerCase()
     .split(',')
@@ -96,7 +97,8 @@ function pathOf(url: URL): string {
   return `${url.pathname}${url.search}`;
 }
 
-function send(response: ServerResponse, { status, headers, body }: ProxyAnswer): void {
+/** Answers by itself, unless an answer was begun already. */
+export function send(response: ServerResponse, { status, headers, body }: ProxyAnswer): void {
   if (response.destroyed || response.headersSent) return;
   response.writeHead(status, headers).end(body);
 }

@@ -38,8 +38,16 @@ export interface Gate {
   connect(host: string, port: number, signal?: AbortSignal): Promise<net.Socket>;
 }
 
+export interface GateOptions {
+  policy: EgressPolicy;
+  /** Name resolution; the system's own unless given. */
+  lookup?: Lookup | undefined;
+  /** Ports that are reached although web pages may not use them: those of the protocol that is spoken. */
+  ports?: readonly number[];
+}
+
 /** Makes the gate of a policy. Throws TypeError or AddressRefusedError if the policy itself is malformed. */
-export function createGate({ policy, lookup = systemLookup }: { policy: EgressPolicy; lookup?: Lookup }): Gate {
+export function createGate({ policy, lookup = systemLookup, ports = [] }: GateOptions): Gate {
   const allowedNetworks = policy.allowedNetworks.map(parseNetwork);
   const allowedHosts = new Set(policy.allowedHosts.map(parseHostAndPort).map(({ host, port }) => `${host}:${port}`));
   const deniedPorts = new Set(policy.deniedPorts);
@@ -48,7 +56,7 @@ export function createGate({ policy, lookup = systemLookup }: { policy: EgressPo
     if (!Number.isInteger(port) || port < 0 || port > 65535) {
       throw new AddressRefusedError('port', `${port} is not a port. Use 1 to 65535.`);
     }
-    if (isForeignPort(port) && !allowedHosts.has(`${host}:${port}`)) {
+    if (isForeignPort(port) && !ports.includes(port) && !allowedHosts.has(`${host}:${port}`)) {
       const message = `Port ${port} is not for web pages, and browsers refuse it. Serve the page on another port.`;
       throw new AddressRefusedError('port', message);
     }

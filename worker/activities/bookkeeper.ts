@@ -113,7 +113,7 @@ export function createBookkeeper({ captures, transitions, stats }: BookDeps, sub
       }
       await warn(status.warnings);
       await tellTargets(status);
-      if (status.at === reportedAt || status.stats.frames === 0) return;
+      if (status.at === reportedAt || status.stats.positionMs === 0) return;
       reportedAt = status.at;
       const positionMs = subject.baseline.positionMs + status.stats.positionMs;
       const bytes = subject.baseline.bytes + status.stats.bytes;

@@ -1,7 +1,7 @@
 /** Recording one job on this machine, over as many hosts as it takes. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure, Context } from '@temporalio/activity';
-import type { HostCommand, HostOutcome, HostSpec } from '../../src/jobs/capture.js';
+import type { HostCommand, HostOutcome, HostSpec, Source } from '../../src/jobs/capture.js';
 import { hostSuspendedFailure, type RecorderWish, type RecordResult } from '../../src/jobs/messages.js';
 import { failure, type JobReason } from '../../src/jobs/reasons.js';
 import { stateLimitsMs } from '../../src/jobs/states.js';
@@ -17,6 +17,8 @@ import { watchHost } from './watch.js';
 
 /** A host ends itself when its worker has been gone for this long: nobody would ever collect what it records. */
 const leaseTimeoutMs = 300_000;
+/** How often the files of a host are looked at: there may be very many that record streams. */
+const lookIntervalMs = { page: 200, stream: 500 } as const;
 /** Hosts that end one after the other without recording anything: something is wrong with the machine, not the page. */
 const fruitlessHostsLimit = 3;
 /** How often a page that was recorded before, and cannot be loaded now, is tried again. */
@@ -51,6 +53,7 @@ export async function recordJob(
   let failingSince: number | undefined;
 
   const job = await db.job.findUniqueOrThrow({ where: { id: jobId } });
+  const source = job.source as unknown as Source;
 
   // A host of this machine is adopted while it is the job's newest; what an older one still does is no longer wanted.
   let incarnation = incarnationsIn(folder).at(-1);
@@ -136,9 +139,9 @@ export async function recordJob(
           tellRecording: () => deps.engine.tellRecording(jobId),
           tellStandby: () => deps.engine.tellStandby(jobId),
           nudges: () => attention.nudges,
-          readWish: () => captures.wishOf(jobId),
+          lookIntervalMs: lookIntervalMs[source.kind],
+          readWanted: () => captures.wantedOf(jobId),
           steer: (wish) => void tell(wish),
-          readArrangement: () => captures.arrangementOf(jobId),
           arrange: (arrangement) => give({ command: 'arrange', arrangement }).catch(() => false),
           beat: () => context.heartbeat(),
           detached,
@@ -151,14 +154,15 @@ export async function recordJob(
     const { ffmpeg, ffprobe, chromium, browserUser } = config.recorder;
     const { incarnation, source, maxDurationMs, endsAt, hold } = begun;
     const publication = await captures.publicationOf(begun.job);
-    const url = source.url ?? (await deps.viewerPageUrl(begun.job, source, publication));
+    const url =
+      source.kind === 'page' ? (source.url ?? (await deps.viewerPageUrl(begun.job, source, publication))) : null;
     return {
       ...{ jobId, incarnation, maxDurationMs, endsAt, hold, publication },
-      source: { ...source, url },
-      arrangement: await captures.arrangementOf(jobId),
+      source: source.kind === 'page' ? { ...source, url: url as string } : source,
+      arrangement: (await captures.wantedOf(jobId)).arrangement,
       live: begun.job.automatic,
       egress: egressPolicy(config, url),
-      directMedia: source.url === null,
+      directMedia: source.kind === 'page' && source.url === null,
       diskReserveBytes: config.diskReserveBytes,
       recordedBefore: { bytes, parts },
       leaseTimeoutMs,

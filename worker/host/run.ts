@@ -22,13 +22,15 @@ import { createChanges } from '../streams/changes.js';
 import { readJson, writeJson } from './atomic-file.js';
 import { listenForCommands } from './command-socket.js';
 import type { EndRequest } from './end-request.js';
+import { everySecond } from './heartbeat.js';
 import { createLayoutKeeper } from './layout.js';
 import { watchLease } from './lease-watch.js';
+import { openStatusFile } from './status-file.js';
 import { createTotals } from './totals.js';
 import { createWarningBoard } from './warning-board.js';
 import { createWish } from './wish.js';
 
-const statusMs = 500;
+const pageStatusMs = 500;
 const refusedKept = 20;
 
 /** Records as `spec.json` in the folder says and returns how it ended. Throws when the folder cannot be used. */
@@ -42,13 +44,14 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
     const warnings = createWarningBoard(note);
     const { jobId, incarnation, egress } = spec;
     const store = openPartStore(loadConfig());
-    const live = spec.live ? { jobId, incarnation, store } : null;
-    const outlets = createOutlets({ folder, ffmpeg: spec.tools.ffmpeg, egress, live, note });
+    const pieces = { jobId, incarnation, store };
+    const outlets = createOutlets({ folder, ffmpeg: spec.tools.ffmpeg, egress, pieces, live: spec.live, note });
     const layout = createLayoutKeeper(spec.arrangement.layout, note);
     const changes = spec.source.kind === 'stream' ? createChanges(spec.source.recording) : null;
     const arrange = (wanted: Arrangement) => {
       outlets.arrange(wanted.targets);
       layout.want(wanted.layout);
+      outlets.preview(wanted.preview ?? false);
       if (wanted.recording) changes?.set(wanted.recording);
     };
     arrange(spec.arrangement);
@@ -70,6 +73,7 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
     const totals = createTotals();
     const refused: string[] = [];
     const shipper = store && startShipper({ store, folder, jobId, incarnation, note });
+    const statusFile = openStatusFile(join(folder, hostFiles.status));
     let phase: HostPhase = 'STARTING';
     const tell = () => {
       const status: HostStatus = {
@@ -81,13 +85,14 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
         targets: outlets.statuses(),
       };
       try {
-        writeJson(join(folder, hostFiles.status), status, { durable: false });
+        statusFile.write(status);
       } catch (error) {
         // A full disk: the encoder meets it too, and the manifest tells the outcome.
         note(`status not written: ${error}`);
       }
     };
-    const telling = setInterval(tell, statusMs);
+    // A stream need not be seen to move in between.
+    const stopTelling = changes ? everySecond(tell) : every(pageStatusMs, tell);
     const lease = watchLease(folder, spec.leaseTimeoutMs, () => end.ask({ kind: 'lease-expired' }));
     tell();
 
@@ -115,14 +120,20 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
     });
     lease.close();
     commands.close();
-    clearInterval(telling);
+    stopTelling();
     manifest.append({ type: 'ended', at: Date.now(), outcome });
     manifest.close();
     phase = 'ENDED';
     tell();
+    statusFile.close();
     await shipper?.close();
     return outcome;
   } finally {
     await scratch.remove().catch((error: unknown) => note(`temporary folder not removed: ${error}`));
   }
+}
+
+function every(ms: number, listener: () => void): () => void {
+  const timer = setInterval(listener, ms);
+  return () => clearInterval(timer);
 }

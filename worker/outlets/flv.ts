@@ -1,4 +1,4 @@
-/** The packets of an FLV stream, which are the messages of RTMP too. */
+/** FLV streams, whose packets are the messages of RTMP too: read, and written. */
 import type { MediaMessage } from './rtmp/publish.js';
 
 const fileHeaderBytes = 9;
@@ -29,4 +29,19 @@ export async function* flvMessages(stream: AsyncIterable<Buffer>): AsyncGenerato
       if (kind) yield { kind, timestamp, body };
     }
   }
+}
+
+/** What a stream begins with. It may have sound and pictures, whatever comes. */
+export const flvHeader = Buffer.from([0x46, 0x4c, 0x56, 1, 5, 0, 0, 0, fileHeaderBytes, 0, 0, 0, 0]);
+
+/** One packet as it follows others. */
+export function flvTag({ kind, timestamp, body }: MediaMessage): Buffer {
+  const head = Buffer.alloc(tagHeaderBytes);
+  head[0] = kind === 'audio' ? 8 : kind === 'video' ? 9 : 18;
+  head.writeUIntBE(body.length, 1, 3);
+  head.writeUIntBE(timestamp & 0xff_ff_ff, 4, 3);
+  head[7] = (timestamp >>> 24) & 0xff;
+  const trailer = Buffer.alloc(trailerBytes);
+  trailer.writeUInt32BE(tagHeaderBytes + body.length);
+  return Buffer.concat([head, body, trailer]);
 }

@@ -1,13 +1,12 @@
 /** Sends what is recorded to one far server for as long as it is recorded, and tells how that goes. */
 
 import type { Socket } from 'node:net';
-import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect as connectTls } from 'node:tls';
 import type { TargetSpec, TargetStatus } from '../../src/jobs/capture.js';
 import type { Gate } from '../../src/net/gate.js';
 import { AddressRefusedError } from '../../src/net/refusal.js';
 import { parseRtmpUrl, type RtmpAddress, shownRtmpUrl } from '../../src/net/rtmp-url.js';
+import { connectSecurely } from '../../src/net/secure.js';
 import { flvMessages } from './flv.js';
 import type { OpenPart, PartLine } from './part-line.js';
 import { remuxPart } from './remux.js';
@@ -17,7 +16,6 @@ const shortestPauseMs = 500;
 const longestPauseMs = 10_000;
 /** A connection that lasted this long was a good one: the next pause is short again. */
 const goodConnectionMs = 10_000;
-const tlsLimitMs = 10_000;
 /** A part that follows sooner, or an end that does, is not worth a word. */
 const idleMs = 1_500;
 
@@ -128,17 +126,7 @@ export function startTarget({ spec, parts, gate, ffmpeg, note }: TargetOptions):
   /** By way of the gate, which checks each address at the moment it is used. */
   async function connectTo({ secure, host, port }: RtmpAddress): Promise<Socket> {
     const plain = await gate.connect(host, port, signal);
-    if (!secure) return plain;
-    const socket = connectTls({ socket: plain, ...(isIP(host) ? { host } : { servername: host }) });
-    return new Promise((resolve, reject) => {
-      const limit = setTimeout(() => socket.destroy(new Error('it took too long')), tlsLimitMs);
-      socket.once('close', () => clearTimeout(limit));
-      socket.once('error', (error) => reject(new Error(`No secure connection came about: ${error.message}.`)));
-      socket.once('secureConnect', () => {
-        clearTimeout(limit);
-        resolve(socket);
-      });
-    });
+    return secure ? connectSecurely(plain, host) : plain;
   }
 
   const ended = run();

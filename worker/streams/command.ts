@@ -1,12 +1,15 @@
 /** How ffmpeg is called to record a live input into one append-only part: from typed values only. */
 import type { AudioCodec, AudioTreatment, RecordingConfig, VideoTreatment } from '../../src/recordings/config.js';
 import { audioFilters, overlayFiles, pictureGraph, videoFilters } from './filters.js';
+import type { OpenInput } from './open-input.js';
 
-export const progressIntervalMs = 500;
+const progressIntervalMs = 500;
 
 export interface StreamPartOutput {
   /** Name in the encoder's working folder; must not exist. */
   file: string;
+  /** Of ffmpeg's reports, there too. */
+  progressFile: string;
   /** Media time after which the encoder ends by itself. */
   limitMs: number;
 }
@@ -22,20 +25,19 @@ const encoders: Record<AudioCodec, string> = {
 // The next cluster of an input that has lost its sound, or its picture, is not held back for it: a crash would lose it.
 const longestInterleaveMicroseconds = 1_000_000;
 
-/** Arguments for an input, which are ffmpeg's options that end with `-i`. */
 export function streamPartArguments(
-  input: readonly string[],
+  input: Pick<OpenInput, 'args' | 'pictureFilter'>,
   config: RecordingConfig,
   output: StreamPartOutput,
 ): string[] {
   return [
     ...['-hide_banner', '-nostdin', '-nostats', '-loglevel', 'warning', '-n'],
-    ...['-progress', 'pipe:1', '-stats_period', `${progressIntervalMs / 1000}`],
-    ...input,
+    ...['-progress', `file:${output.progressFile}`, '-stats_period', `${progressIntervalMs / 1000}`],
+    ...input.args,
     ...(config.overlay?.content.kind === 'IMAGE' && config.video.mode === 'TRANSCODE'
       ? ['-i', `file:${overlayFiles.image}`]
       : []),
-    ...picture(config),
+    ...picture(config, input.pictureFilter),
     ...sound(config),
     ...['-t', (output.limitMs / 1000).toFixed(3), '-map_metadata', '-1', '-map_chapters', '-1'],
     ...['-f', 'matroska', '-max_interleave_delta', `${longestInterleaveMicroseconds}`],
@@ -44,10 +46,10 @@ export function streamPartArguments(
   ];
 }
 
-function picture(config: RecordingConfig): string[] {
+function picture(config: RecordingConfig, filter: string | null): string[] {
   const { video, overlay } = config;
   if (video.mode === 'NONE') return ['-vn'];
-  if (video.mode === 'COPY') return ['-map', '0:v:0', '-c:v', 'copy'];
+  if (video.mode === 'COPY') return ['-map', '0:v:0', '-c:v', 'copy', ...(filter ? ['-bsf:v', filter] : [])];
   const filters = videoFilters(config);
   // Without a graph ffmpeg goes on when the size of the source's pictures changes.
   const mapped =

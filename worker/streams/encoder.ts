@@ -2,28 +2,25 @@
 import { appendFileSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { strangerEnvironment } from '../../src/config.js';
-import { partFile } from '../../src/jobs/capture.js';
 import { startChild } from '../capture/child.js';
-import { type EncoderProgress, parseProgress } from '../ffmpeg/progress.js';
+import { type EncoderProgress, followProgress } from '../ffmpeg/progress.js';
 
-// Some inputs hang in a read that no request ends; what was recorded is in the file by then.
+// It hears the first request when the next packet comes; the second at once, but then loses what is not written yet.
+const noticeMs = 500;
+// Some inputs hang in a read that no request ends; all but the last quarter of a second is in the file by then.
 const stopLimitMs = 2_000;
 const keptLogLength = 8_192;
 // A network that loses packets may have ffmpeg say so for days.
 const mostLogBytes = 1_048_576;
 
-export interface StreamReport extends EncoderProgress {
-  /** Bytes in the part. */
-  bytes: number;
-}
-
 export interface StreamEncoder {
   pid: number;
   /** Resolves when it is gone. `orderly`: it closed its file, since it was asked to, or its input ended. */
   exited: Promise<{ orderly: boolean; how: string }>;
-  /** The newest report; null before the first. */
-  report(): StreamReport | null;
+  /** The newest report, which it makes when it has read something; null before the first. */
+  report(): EncoderProgress | null;
   /** The last it has logged. */
   log(): string;
   /** Asks it to close its file, and kills it when it does not. Resolves when it is gone. */
@@ -34,43 +31,37 @@ export interface StreamEncoder {
 export interface StreamEncoderOptions {
   ffmpeg: string;
   args: string[];
-  env: Record<string, string>;
+  /** What it reads from; null: nothing. */
+  stdin: number | null;
   /** Of the incarnation: its working folder. */
   folder: string;
   part: number;
-  /** Called with each report, twice a second, and with each line that it logs. */
-  onNews: () => void;
+  /** Called when it has logged something. */
+  onLog: () => void;
 }
+
+/** In the incarnation's folder. It is read as it grows, rather than that each report wakes the host. */
+export const progressFile = (part: number): string => `p${part}.progress`;
 
 /** Throws when the program cannot be started. */
 export async function startStreamEncoder(options: StreamEncoderOptions): Promise<StreamEncoder> {
-  const { folder, part, onNews } = options;
-  const file = join(folder, partFile(part));
+  const { folder, part, onLog } = options;
   const logFile = join(folder, `p${part}.log`);
   const child = await startChild({
     command: options.ffmpeg,
     args: options.args,
     cwd: folder,
     user: null,
-    env: strangerEnvironment(options.env),
-    stdio: ['ignore', 'pipe', 'pipe'],
+    env: strangerEnvironment(),
+    stdio: [options.stdin ?? 'ignore', 'ignore', 'pipe'],
   });
-  const { stdout, stderr } = child.process as { stdout: Readable; stderr: Readable };
-  let unread = '';
-  let newest: StreamReport | null = null;
+  const { stderr } = child.process as { stderr: Readable };
+  const progress = followProgress(join(folder, progressFile(part)));
   let log = '';
-  stdout.setEncoding('latin1').on('data', (text: string) => {
-    const { reports, rest } = parseProgress(unread + text);
-    unread = rest;
-    const last = reports.at(-1);
-    if (!last) return;
-    newest = { ...last, bytes: statSync(file, { throwIfNoEntry: false })?.size ?? 0 };
-    onNews();
-  });
   stderr.setEncoding('utf8').on('data', (text: string) => {
     log = (log + text).slice(-keptLogLength);
     keepLog(logFile, text);
-    onNews();
+    onLog();
   });
   let asked = false;
   const closed = new Promise<void>((resolve) => child.process.once('close', () => resolve()));
@@ -82,10 +73,12 @@ export async function startStreamEncoder(options: StreamEncoderOptions): Promise
   return {
     pid: child.pid,
     exited,
-    report: () => newest,
+    report: () => progress.read(),
     log: () => log,
     async stop() {
       asked = true;
+      child.process.kill('SIGINT');
+      await Promise.race([sleep(noticeMs), exited]);
       await child.stop('SIGINT', stopLimitMs);
       await exited;
     },

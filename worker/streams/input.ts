@@ -1,45 +1,39 @@
-/** Opens a live input for ffmpeg. */
-import type { EgressPolicy, HostSpec, LinkStats } from '../../src/jobs/capture.js';
-import type { RecordingConfig } from '../../src/recordings/config.js';
+/** Opens what a recording is made of, whatever it is: ffmpeg is told what to read, and what stands in front of it is started. */
+import { openCalled } from './called.js';
+import { openDatagrams } from './datagrams.js';
+import type { InputOptions, OpenInput } from './open-input.js';
+import { openParticipant } from './participant.js';
+import { openRtmpServer } from './rtmp-server.js';
+import { openRtspServer } from './rtsp-server.js';
+import { openSrt } from './srt.js';
 
-export interface OpenInput {
-  /** ffmpeg's options for it, ending with `-i` and its address. */
-  args: string[];
-  /** What ffmpeg's environment has besides the usual. */
-  env: Record<string, string>;
-  /** Figures of the SRT link; null where there are none. */
-  link(): LinkStats | null;
-  /** Why whoever sends is not to be recorded, from what ffmpeg has logged; null: nothing speaks against it. */
-  refusedBy(log: string): string | null;
-  /** ffmpeg is running: begin to send to it. */
-  begun?(pid: number): Promise<void>;
-  /** Resolves when the input has ended, where ffmpeg would not notice. */
-  ended?: Promise<void>;
-  close(): Promise<void>;
-}
-
-export interface InputOptions {
-  recording: RecordingConfig;
-  listenAddress: string;
-  egress: EgressPolicy;
-  folder: string;
-  part: number;
-  note: (text: string) => void;
-  onRefused: (text: string) => void;
-  tools: HostSpec['tools'];
-  signal: AbortSignal;
-}
-
-export async function openInput({ recording, listenAddress }: InputOptions): Promise<OpenInput> {
-  const { type, listenPort, url } = recording.input;
-  const probing = ['-analyzeduration', '5000000', '-probesize', '10000000'];
-  const address =
-    type === 'UDP' ? `udp://${listenAddress}:${listenPort}?fifo_size=100000&overrun_nonfatal=1` : (url as string);
-  return {
-    args: [...probing, '-i', address],
-    env: {},
-    link: () => null,
-    refusedBy: () => null,
-    close: async () => {},
-  };
+/**
+ * Throws AddressRefusedError for a source that may not be reached, UnreachableError for one whose name is not known, and an error
+ * with the code EADDRINUSE where a port is in use. Waits for a participant until `signal`, whose reason it then throws.
+ */
+export async function openInput(options: InputOptions): Promise<OpenInput> {
+  const { type } = options.recording.input;
+  switch (type) {
+    case 'SRT_URL':
+    case 'SRT_SERVER':
+      return openSrt(options);
+    case 'RTMP_URL':
+    case 'RTSP_URL':
+    case 'HLS':
+    case 'DASH':
+    case 'HTTP_FLV':
+      return openCalled(options);
+    case 'RTMP_SERVER':
+      return openRtmpServer(options);
+    case 'RTSP_SERVER':
+      return openRtspServer(options);
+    case 'UDP':
+    case 'RTP':
+    case 'RIST':
+      return openDatagrams(options);
+    case 'PARTICIPANT':
+      return openParticipant(options);
+    case 'ROOM':
+      throw new Error('A room is recorded as the page that shows it.');
+  }
 }

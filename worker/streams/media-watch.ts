@@ -1,21 +1,27 @@
-/** Sees from an encoder's reports whether media goes on to come, and whether its times go with the clock. */
+/** Sees from a growing part whether media goes on to come, and whether its times go with the clock. */
 import type { InputType } from '../../src/recordings/config.js';
-import type { StreamReport } from './encoder.js';
 
 // Cameras and encoders send pictures at least every second; a network that is disturbed for less is waited for.
 const stallMs = 5_000;
 // Playlists grow by pieces of up to ten seconds, and servers are late.
-const playlistStallMs = 60_000;
+const playlistStallMs = 30_000;
 // What is buffered on the way comes at once when a connection is made; more than that is another clock.
 const longestLeadMs = 15_000;
 // Pictures that come while media time stands still have times that go backwards.
 const standstillMs = 3_000;
 
+/** How far a part has come. */
+export interface PartState {
+  frames: number;
+  bytes: number;
+  positionMs: number;
+}
+
 export type Disturbance = { cause: 'SOURCE_STALLED' | 'SOURCE_CHANGED' | 'TIME_JUMPED'; detail: string };
 
 export interface MediaWatch {
-  /** Takes the newest report; the same may come again. */
-  see(report: StreamReport): void;
+  /** Takes how far the part is; the same may come again. */
+  see(part: PartState): void;
   /** What is wrong by now; null while all is well. */
   look(): Disturbance | null;
   /** For how long nothing has come, milliseconds. */
@@ -27,19 +33,19 @@ export function createMediaWatch({ type, hasPictures }: { type: InputType; hasPi
   const isPlaylist = type === 'HLS' || type === 'DASH';
   const limitMs = isPlaylist ? playlistStallMs : stallMs;
   const startedMs = performance.now();
-  let last: StreamReport | null = null;
+  let last: PartState | null = null;
   let firstLeadMs = 0;
   let grewMs = startedMs;
   let picturesMs = startedMs;
   let advancedMs = startedMs;
   return {
-    see(report) {
+    see(part) {
       const now = performance.now();
-      if (!last) firstLeadMs = report.positionMs - (now - startedMs);
-      if (!last || report.bytes > last.bytes) grewMs = now;
-      if (!last || report.frames > last.frames) picturesMs = now;
-      if (!last || report.positionMs > last.positionMs) advancedMs = now;
-      last = report;
+      if (!last) firstLeadMs = part.positionMs - (now - startedMs);
+      if (!last || part.bytes > last.bytes) grewMs = now;
+      if (!last || part.frames > last.frames) picturesMs = now;
+      if (!last || part.positionMs > last.positionMs) advancedMs = now;
+      last = part;
     },
     look() {
       if (!last) return null;

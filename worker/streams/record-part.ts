@@ -1,23 +1,31 @@
 /** One attempt to record a live input: waits for its media, records it as a part, and says why that ended. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { loadConfig, mediaServerIfAny } from '../../src/config.js';
 import { type PartEnd, partFile, type StreamSpec } from '../../src/jobs/capture.js';
 import { failure, type JobFailure } from '../../src/jobs/reasons.js';
 import { AddressRefusedError, UnreachableError } from '../../src/net/refusal.js';
 import type { RecordingConfig } from '../../src/recordings/config.js';
+import type { EncoderProgress } from '../ffmpeg/progress.js';
 import type { DiskWatch } from '../host/disk-watch.js';
 import { type Ending, finished } from '../host/ending.js';
+import { everySecond } from '../host/heartbeat.js';
 import type { HostKit } from '../host/kit.js';
 import { streamPartArguments } from './command.js';
-import { type StreamEncoder, startStreamEncoder } from './encoder.js';
+import { progressFile, type StreamEncoder, startStreamEncoder } from './encoder.js';
 import { classify } from './failures.js';
-import { type OpenInput, openInput } from './input.js';
-import { createMediaWatch, type MediaWatch } from './media-watch.js';
+import { openInput } from './input.js';
+import { createMediaWatch } from './media-watch.js';
+import type { OpenInput } from './open-input.js';
 import { writeOverlay } from './overlay.js';
+import { followPart } from './part-follow.js';
 
-const tickMs = 1_000;
+// Until there is media; after that it is looked at once a second.
+const waitingLookMs = 250;
 // The encoder ends by itself at its limit; this is for one that does not.
 const overdueMs = 3_000;
+// Reports come twice a second, and media by fits and starts.
+const settledMs = 200;
 
 export interface StreamPartOptions {
   kit: HostKit;
@@ -54,12 +62,15 @@ export async function recordStreamPart(options: StreamPartOptions): Promise<Stre
     input = await openInput({
       ...{ recording, listenAddress: spec.listenAddress, egress: spec.egress, folder, part, note },
       ...{ onRefused: refused.add, tools: spec.tools, signal: over.signal },
+      mediaServer: mediaServerIfAny(loadConfig()),
     });
     options.onLink(input.link);
     writeOverlay(folder, recording.overlay);
     encoder = await startStreamEncoder({
-      ...{ ffmpeg: spec.tools.ffmpeg, folder, part, env: input.env, onNews: () => session.hear() },
-      args: streamPartArguments(input.args, recording, { file: partFile(part), limitMs: options.limitMs }),
+      ...{ ffmpeg: spec.tools.ffmpeg, folder, part, stdin: input.stdin, onLog: () => session.hear() },
+      args: streamPartArguments(input, recording, {
+        ...{ file: partFile(part), progressFile: progressFile(part), limitMs: options.limitMs },
+      }),
     });
   } catch (error) {
     await input?.close();
@@ -83,36 +94,52 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
   const { manifest, totals, folder } = kit;
   const { type } = recording.input;
   const hasPictures = recording.video.mode !== 'NONE';
-  let watch: MediaWatch | null = null;
+  const follower = followPart(join(folder, partFile(part)), (positionMs) => {
+    manifest.append({ type: 'part-changed', part, positionMs });
+  });
+  const watch = createMediaWatch({ type, hasPictures });
   let firstMediaAt: number | null = null;
+  /** Wall clock (epoch ms) at which media began, as it seemed last. */
+  let earliestAt = Number.POSITIVE_INFINITY;
   let refusal: string | null = null;
   let resolveEnding: (ending: Ending | 'refused' | 'waited') => void = () => {};
   const seen = new Promise<Ending | 'refused' | 'waited'>((resolve) => {
     resolveEnding = resolve;
   });
 
+  const log = () => `${input.log()}\n${encoder.log()}`;
+
   /** Called with everything that ffmpeg says. */
   function hear(): void {
-    refusal ??= input.refusedBy(encoder.log());
-    if (refusal !== null && firstMediaAt === null) return resolveEnding('refused');
+    if (firstMediaAt !== null) return;
+    refusal ??= input.refusedBy(log());
+    if (refusal !== null) return resolveEnding('refused');
     const report = encoder.report();
-    if (!report) return;
-    if (firstMediaAt === null && isMedia(report)) begin(report.positionMs);
-    if (firstMediaAt === null) return;
-    watch?.see(report);
-    totals.report(report, report.bytes);
+    if (!report || report.positionMs <= 0 || (hasPictures && report.frames === 0)) return;
+    follower.look();
+    // Media that is in the file, not only in the encoder.
+    if (follower.positionMs() === 0) return;
+    // What was read while the input was looked at is written all at once: how long ago it began is known after that.
+    const beganAt = Date.now() - Math.max(report.positionMs, follower.positionMs());
+    if (beganAt > earliestAt - settledMs) begin(Math.round(Math.min(beganAt, earliestAt)));
+    else earliestAt = beganAt;
   }
 
-  const isMedia = (report: { frames: number; positionMs: number; bytes: number }) =>
-    report.positionMs > 0 && report.bytes > 0 && (!hasPictures || report.frames > 0);
+  function begin(at: number): void {
+    firstMediaAt = at;
+    manifest.append({ type: 'part-started', part, at });
+    manifest.append({ type: 'first-frame', part, at });
+    options.onFirstMedia(at);
+    look();
+  }
 
-  function begin(positionMs: number): void {
-    // What was read while the input was looked at is in the file with its own times: it began so long ago.
-    firstMediaAt = Date.now() - positionMs;
-    watch = createMediaWatch({ type, hasPictures });
-    manifest.append({ type: 'part-started', part, at: Math.round(firstMediaAt) });
-    manifest.append({ type: 'first-frame', part, at: Math.round(firstMediaAt) });
-    options.onFirstMedia(Math.round(firstMediaAt));
+  /** What is in the file counts: ffmpeg reports only while it reads. */
+  function look(): void {
+    follower.look();
+    const { dropped, duplicated, ...report } = encoder.report() ?? nothingReported;
+    const positionMs = Math.max(report.positionMs, follower.positionMs());
+    watch.see({ frames: report.frames, positionMs, bytes: follower.bytes() });
+    totals.report({ ...report, positionMs, dropped, duplicated }, follower.bytes());
   }
 
   function tick(): void {
@@ -122,24 +149,22 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
       if (performance.now() > options.waitUntilMs) resolveEnding('waited');
       return;
     }
-    const disturbance = watch?.look();
+    look();
+    const disturbance = watch.look();
     if (disturbance) resolveEnding({ ...disturbance, outcome: null });
     else if (Date.now() > firstMediaAt + limitMs + overdueMs) resolveEnding(finished({ kind: 'max-duration' }));
   }
 
   async function run(): Promise<StreamPartResult> {
-    const ticking = setInterval(tick, tickMs);
-    const ending = await Promise.race([
-      options.asked,
-      seen,
-      encoder.exited.then(endedByItself),
-      ...(input.ended ? [input.ended.then(() => lost('The source has ended.'))] : []),
-    ]);
-    clearInterval(ticking);
+    const stopTicking = everySecond(tick);
+    const waiting = setInterval(() => (firstMediaAt === null ? hear() : clearInterval(waiting)), waitingLookMs);
+    const ending = await Promise.race([options.asked, seen, encoder.exited.then(endedByItself)]);
+    stopTicking();
+    clearInterval(waiting);
     if (typeof ending !== 'string' && ending.outcome) options.onStopping();
-    if (typeof ending !== 'string' && ending.cause === 'SOURCE_STALLED') await encoder.kill();
-    else await encoder.stop();
-    // The last report comes with its end.
+    await encoder.stop();
+    // It may have written all there was only when it ended.
+    hear();
     hear();
     if (firstMediaAt === null) return nothing(ending);
     if (typeof ending === 'string') return close(lost(refusal ?? ''));
@@ -147,24 +172,26 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
   }
 
   function close(ending: Ending): StreamPartResult {
-    const last = encoder.report();
-    if (last) totals.report(last, last.bytes);
+    look();
     totals.endPart();
-    const { positionMs = 0, bytes = 0 } = last ?? {};
-    manifest.append({ type: 'part-ended', part, at: Date.now(), durationMs: positionMs, bytes, cause: ending.cause });
+    const durationMs = Math.round(Math.max(encoder.report()?.positionMs ?? 0, follower.endMs()));
+    const bytes = follower.bytes();
+    follower.close();
+    manifest.append({ type: 'part-ended', part, at: Date.now(), durationMs, bytes, cause: ending.cause });
     return { kind: 'recorded', ending };
   }
 
   async function nothing(ending: Ending | 'refused' | 'waited'): Promise<StreamPartResult> {
+    follower.close();
     // It may hold a header; the next attempt writes under the same name.
     await rm(join(folder, partFile(part)), { force: true });
     if (ending === 'refused') {
       return { kind: 'nothing', ending: null, problem: failure('SOURCE_REFUSED', refusal ?? '') };
     }
-    if (ending === 'waited') return { kind: 'nothing', ending: null, problem: classify(encoder.log(), type) };
+    if (ending === 'waited') return { kind: 'nothing', ending: null, problem: classify(log(), type) };
     // Asked for, or for want of room.
     if (ending.cause !== 'SOURCE_LOST') return { kind: 'nothing', ending, problem: null };
-    return { kind: 'nothing', ending: null, problem: classify(encoder.log(), type) };
+    return { kind: 'nothing', ending: null, problem: classify(log(), type) };
   }
 
   function endedByItself({ orderly, how }: Awaited<typeof encoder.exited>): Ending {
@@ -173,11 +200,13 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
     // A playlist that says so has ended for good; of everything else it is not known.
     if (orderly && firstMediaAt !== null && (type === 'HLS' || type === 'DASH'))
       return finished({ kind: 'source-ended' });
-    return lost(`The encoder ended with ${how}. ${lastLines(encoder.log())}`);
+    return lost(`The encoder ended with ${how}. ${lastLines(log())}`);
   }
 
   return { hear, run };
 }
+
+const nothingReported: EncoderProgress = { frames: 0, positionMs: 0, duplicated: 0, dropped: 0 };
 
 const lost = (detail: string): Ending => ({ cause: 'SOURCE_LOST' satisfies PartEnd, outcome: null, detail });
 

@@ -6,6 +6,7 @@ import { warningCodes } from '../../src/jobs/warnings.js';
 import { isListening } from '../../src/recordings/config.js';
 import { watchDisk } from '../host/disk-watch.js';
 import { type Ending, finished, paused } from '../host/ending.js';
+import { everySecond } from '../host/heartbeat.js';
 import type { HostKit } from '../host/kit.js';
 import { createPhaseKeeper } from '../host/phase.js';
 import { createTimeLimit } from '../host/time-limit.js';
@@ -16,7 +17,6 @@ import { recordStreamPart } from './record-part.js';
 // A source that is back is to be found at once; one that is away for long is not to be bothered.
 const firstPauseMs = 250;
 const longestPauseMs = 5_000;
-const lookMs = 1_000;
 // The system needs a moment to see a source through; less is no matter for people.
 const missing = { raiseAfterMs: 3_000, clearAfterMs: 0 };
 // Encoders deliver by fits and starts: what counts is whether they keep up in the long run.
@@ -54,7 +54,7 @@ export async function superviseStream(spec: StreamSpec, kit: HostKit, changes: C
 
   const absence = createCondition(warnings, 'SOURCE_MISSING', missing);
   const slowness = createCondition(warnings, 'OVERLOADED', slow);
-  const looking = setInterval(() => {
+  const stopLooking = everySecond(() => {
     const isWished = wish.current() === 'record';
     absence.see(isWished && !isRecording, () => problem?.message ?? waitedFor());
     const { speed, positionMs } = totals.stats();
@@ -62,7 +62,7 @@ export async function superviseStream(spec: StreamSpec, kit: HostKit, changes: C
       return `It is recorded at ${speed} times its speed.`;
     });
     totals.setLink(link());
-  }, lookMs);
+  });
 
   try {
     // It may be told to wait: it waits as if it were ready.
@@ -91,7 +91,7 @@ export async function superviseStream(spec: StreamSpec, kit: HostKit, changes: C
       } else await Promise.race([sleep(firstPauseMs), end.requested]);
     }
   } finally {
-    clearInterval(looking);
+    stopLooking();
     disk.close();
     warnings.clear(...warningCodes);
   }
@@ -128,7 +128,7 @@ export async function superviseStream(spec: StreamSpec, kit: HostKit, changes: C
       return null;
     }
     if (result.problem) {
-      if (result.problem.message !== problem?.message) note(`no media: ${result.problem.message}`);
+      if (result.problem.reason !== problem?.reason) note(`no media: ${result.problem.message}`);
       problem = result.problem;
       if (lasting.includes(problem.reason)) return { kind: 'failed', failure: problem };
     }

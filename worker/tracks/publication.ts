@@ -4,25 +4,14 @@ import type { TrackEnd } from '../../src/jobs/capture.js';
 import { parseMediaId } from '../../src/media/identity.js';
 import {
   type Forwarded,
-  type ForwardWish,
   type MediaParticipant,
   MediaServerLostError,
   type MediaTrack,
 } from '../../src/media/media-server.js';
+import { type Flow, forwardFlows, liveFlows, openFlow, type PacketSource, zeroOf } from './flows.js';
 import type { TrackLedger } from './ledger.js';
-import { openRelay, type TrackRelay } from './relay.js';
-import { isRecordable, payloadTypes } from './session-description.js';
+import { isRecordable } from './session-description.js';
 import { startTrackWriter, type TrackWriter } from './writer.js';
-
-/** How packets of the participant come here. */
-export interface PacketSource {
-  /** Our address, as the media server reaches it. */
-  address: string;
-  /** The media server's own, from which packets come. */
-  from: string;
-  forward(tracks: ForwardWish[]): Promise<Forwarded[]>;
-  stopForward(streamId: string): Promise<void>;
-}
 
 export interface PublicationOptions {
   participant: MediaParticipant;
@@ -38,11 +27,6 @@ export interface PublicationRecording {
   end(cause: TrackEnd): Promise<void>;
 }
 
-// Sound comes at once; who has a camera off sends no picture at all.
-const silentMs = 1_500;
-// The first picture comes a round trip after it was asked for; an encoder that is not asked sends one every few seconds.
-const laggardMs = 10_000;
-const laggardLookMs = 50;
 const lookMs = 1_000;
 // One whose packets go nowhere is stuck: ffmpeg writes a cluster at least every second.
 const stuckMs = 8_000;
@@ -53,11 +37,6 @@ const wellMs = 10_000;
 const forwardPauseMs = 1_000;
 /** Faults in a row after which it is said that something is wrong. */
 const toldAfter = 2;
-
-interface Flow {
-  track: MediaTrack;
-  relay: TrackRelay;
-}
 
 /** Begins at once. Never throws; it tries again for as long as it is not ended. */
 export function recordPublication(options: PublicationOptions): PublicationRecording {
@@ -78,15 +57,10 @@ export function recordPublication(options: PublicationOptions): PublicationRecor
     }
     if (usable.length === 0) return;
     try {
-      for (const track of usable) {
-        flows.push({
-          track,
-          relay: await openRelay({ address: source.address, from: source.from, codec: track.codec }),
-        });
-      }
+      for (const track of usable) flows.push(await openFlow(track, source));
       await forwardAll();
       for (let faults = 0; !asked.signal.aborted; ) {
-        const live = await liveFlows();
+        const live = await liveFlows(flows, asked.signal);
         if (!live) return;
         // A jump of its time has taken away what there was.
         if (live.length === 0) continue;
@@ -108,14 +82,7 @@ export function recordPublication(options: PublicationOptions): PublicationRecor
   async function forwardAll(): Promise<void> {
     for (let failures = 0; !asked.signal.aborted; failures++) {
       try {
-        const wishes = flows.map(({ track, relay }) => ({
-          ...{ mid: track.mid, port: relay.port, payloadType: payloadTypes[track.kind] },
-        }));
-        forwarded.push(...(await source.forward(wishes)));
-        for (const { track, relay } of flows) {
-          const rtcpPort = forwarded.find(({ mid }) => mid === track.mid)?.rtcpPort;
-          if (rtcpPort) relay.askAt({ host: source.from, port: rtcpPort });
-        }
+        forwarded.push(...(await forwardFlows(flows, source)));
         ledger.problem(mediaId, null);
         return;
       } catch (error) {
@@ -125,17 +92,6 @@ export function recordPublication(options: PublicationOptions): PublicationRecor
         await pause(forwardPauseMs);
       }
     }
-  }
-
-  /** The tracks that a file can begin with; null when it was ended before there were any. */
-  async function liveFlows(): Promise<Flow[] | null> {
-    const first = await Promise.race([endAsked, ...flows.map(({ relay }) => relay.flows())]);
-    if (first === 'end') return null;
-    const startedAtMs = performance.now();
-    const isLate = ({ relay }: Flow): boolean =>
-      !relay.isFlowing() && performance.now() - startedAtMs < (relay.isComing() ? laggardMs : silentMs);
-    while (flows.some(isLate) && !asked.signal.aborted) await pause(laggardLookMs);
-    return asked.signal.aborted ? null : flows.filter(({ relay }) => relay.isFlowing());
   }
 
   /** Answers false when it was cut short by a fault soon after it began. */
@@ -149,13 +105,12 @@ export function recordPublication(options: PublicationOptions): PublicationRecor
       ledger.end(track, 'WRITER_DIED', String(error));
       return false;
     }
-    const starts = live.map(({ relay }) => relay.firstMs()).filter((at) => at !== null);
-    if (starts.length < live.length) {
+    const zeroMs = zeroOf(live);
+    if (zeroMs === null) {
       await writer.kill();
       ledger.end(track, 'CHANGED', 'before anything was written');
       return true;
     }
-    const zeroMs = Math.floor(Math.min(...starts));
     ledger.firstMedia(track, zeroMs);
     for (const [index, { relay }] of live.entries()) relay.passOn(writer.ports[index] as number, zeroMs);
     const stuck = watchWriter(writer, () => live.reduce((sum, { relay }) => sum + relay.passed(), 0));

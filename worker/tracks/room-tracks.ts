@@ -1,6 +1,4 @@
 /** Records everybody who publishes in a room to files of their own, over any number of connections to the media server. */
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { type Config, requireMediaServer } from '../../src/config.js';
@@ -10,6 +8,7 @@ import { isVisible } from '../../src/media/identity.js';
 import type { MediaParticipant, MediaServer, RoomNews, TrackKind } from '../../src/media/media-server.js';
 import type { TrackLedger } from './ledger.js';
 import { type PublicationRecording, recordPublication } from './publication.js';
+import { routeTo } from './route.js';
 
 export interface RoomTracksOptions {
   config: Config;
@@ -147,19 +146,5 @@ export function recordRoom(options: RoomTracksOptions): TracksRecording {
 }
 
 /** Another one means another file: a file has the tracks it began with. */
-const signatureOf = ({ tracks }: MediaParticipant): string =>
+export const signatureOf = ({ tracks }: MediaParticipant): string =>
   JSON.stringify(tracks.map(({ mid, kind, codec }) => [mid, kind, codec]).sort());
-
-/** Which address the media server has, and which one of this machine leads there. Throws when it has none. */
-async function routeTo(url: string): Promise<{ address: string; from: string }> {
-  const { hostname } = new URL(url);
-  const socket = createSocket('udp4');
-  try {
-    // Nothing is sent: the system only chooses the way.
-    socket.connect(9, hostname.replace(/^\[|\]$/g, ''));
-    await once(socket, 'connect');
-    return { address: socket.address().address, from: socket.remoteAddress().address };
-  } finally {
-    socket.close();
-  }
-}

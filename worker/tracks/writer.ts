@@ -87,17 +87,23 @@ export async function startTrackWriter({ ffmpeg, folder, track, media }: WriterO
   };
 }
 
-function writerArguments(description: string, file: string): string[] {
+/** How ffmpeg reads what relays send it. */
+export function describedInput(description: string): string[] {
   return [
-    ...['-hide_banner', '-nostdin', '-nostats', '-loglevel', 'warning', '-n'],
-    ...['-protocol_whitelist', 'file,udp,rtp', '-localaddr', '127.0.0.1', '-buffer_size', '1048576'],
+    ...['-protocol_whitelist', 'file,udp,rtp', '-f', 'sdp', '-localaddr', '127.0.0.1', '-buffer_size', '1048576'],
     // The first packets say all there is to know: a picture's size is in the key frame that it begins with. To find out about its
     // rate would take twenty pictures, before which nothing is written.
     ...['-analyzeduration', '1000000', '-probesize', '500000', '-fpsprobesize', '0'],
     // Packets that were sent again come late, and are put where they belong.
-    ...['-reorder_queue_size', '128', '-max_delay', '200000'],
+    ...['-reorder_queue_size', '128', '-max_delay', '200000', '-i', description],
+  ];
+}
+
+function writerArguments(description: string, file: string): string[] {
+  return [
+    ...['-hide_banner', '-nostdin', '-nostats', '-loglevel', 'warning', '-n'],
     // Times are those of the reports, so that zero is what they say it is.
-    ...['-copyts', '-i', description, '-map', '0', '-c', 'copy'],
+    ...['-copyts', ...describedInput(description), '-map', '0', '-c', 'copy'],
     // Sound is not held back for a picture that is muted: a crash would lose it.
     ...['-f', 'matroska', '-max_interleave_delta', '1000000', '-cluster_time_limit', '250', '-flush_packets', '1'],
     `file:${file}`,

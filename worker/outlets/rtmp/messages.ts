@@ -5,6 +5,7 @@ export const messageTypes = {
   acknowledgement: 3,
   userControl: 4,
   windowSize: 5,
+  peerBandwidth: 6,
   audio: 8,
   video: 9,
   data: 18,
@@ -21,9 +22,9 @@ export interface RtmpMessage {
 }
 
 const longTimestamp = 0xff_ff_ff;
-/** A server that answers a publisher has nothing that long to say. With the channels below, 1 MB is all that can pend. */
+/** Who has media to say, sends longer ones. With the channels below, 1 MB is all that can pend. */
 const longestIncomingBytes = 65_536;
-/** Servers use two or three. */
+/** Both sides use a handful. */
 const mostIncomingChannels = 16;
 /** Also what a connection begins with: in smaller ones, a message would be more work than it is worth. */
 const smallestChunkBytes = 128;
@@ -59,8 +60,11 @@ interface Channel {
   received: number;
 }
 
-/** Takes bytes as they come, and answers the messages that are whole with them. Throws for what is no RTMP. */
-export function createMessageReader(): (bytes: Buffer) => RtmpMessage[] {
+/**
+ * Takes bytes as they come, and answers the messages that are whole with them. Throws for what is no RTMP, and for longer messages
+ * than the limit says, which is read anew each time.
+ */
+export function createMessageReader(limit = { bytes: longestIncomingBytes }): (bytes: Buffer) => RtmpMessage[] {
   const channels = new Map<number, Channel>();
   let chunkBytes = smallestChunkBytes;
   let unread: Buffer = Buffer.alloc(0);
@@ -81,9 +85,9 @@ export function createMessageReader(): (bytes: Buffer) => RtmpMessage[] {
     }
     const before = channels.get(channel);
     if (format > 0 && !before)
-      throw new Error('The server does not speak RTMP as it should: a chunk follows no other.');
+      throw new Error('The other side does not speak RTMP as it should: a chunk follows no other.');
     if (!before && channels.size >= mostIncomingChannels)
-      throw new Error(`The server uses more than ${mostIncomingChannels} channels of RTMP.`);
+      throw new Error(`The other side uses more than ${mostIncomingChannels} channels of RTMP.`);
     const state: Channel = before
       ? { ...before }
       : { type: 0, length: 0, stream: 0, timestamp: 0, delta: 0, isLong: false, parts: [], received: 0 };
@@ -95,7 +99,7 @@ export function createMessageReader(): (bytes: Buffer) => RtmpMessage[] {
       state.length = unread.readUIntBE(at + 3, 3);
       // Shorter than what is there already, it would be read backwards, for ever.
       if (before && before.received > 0 && state.length !== before.length)
-        throw new Error('The server does not speak RTMP as it should: a message changes its length.');
+        throw new Error('The other side does not speak RTMP as it should: a message changes its length.');
       state.type = unread[at + 6] as number;
     }
     if (headerBytes === 11) state.stream = unread.readUInt32LE(at + 7);
@@ -111,7 +115,7 @@ export function createMessageReader(): (bytes: Buffer) => RtmpMessage[] {
       else if (format < 3) state.delta = time;
       if (format > 0) state.timestamp = (state.timestamp + state.delta) >>> 0;
     }
-    if (state.length > longestIncomingBytes) throw new Error(`The server sent a message of ${state.length} bytes.`);
+    if (state.length > limit.bytes) throw new Error(`The other side sent a message of ${state.length} bytes.`);
     const wanted = Math.min(chunkBytes, state.length - state.received);
     if (!has(wanted)) return null;
     state.parts.push(Buffer.from(unread.subarray(at, at + wanted)));
@@ -140,6 +144,6 @@ export function createMessageReader(): (bytes: Buffer) => RtmpMessage[] {
 function chunkSizeOf(body: Buffer): number {
   const bytes = body.length < 4 ? 0 : body.readUInt32BE(0) & 0x7fffffff;
   if (bytes < smallestChunkBytes)
-    throw new Error(`The server wants chunks of ${bytes} bytes; at least ${smallestChunkBytes} were expected.`);
+    throw new Error(`The other side wants chunks of ${bytes} bytes; at least ${smallestChunkBytes} were expected.`);
   return bytes;
 }
