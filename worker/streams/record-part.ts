@@ -41,6 +41,8 @@ export interface StreamPartOptions {
   /** Called once, with the wall clock (epoch ms) of media time zero, when media is in the file. */
   onFirstMedia: (at: number) => void;
   onLink: (link: OpenInput['link']) => void;
+  /** Told once a second whether nothing has come for a while, though the source is there. */
+  onLook: (isSilent: boolean) => void;
   onStopping: () => void;
 }
 
@@ -150,6 +152,7 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
       return;
     }
     look();
+    options.onLook(watch.isSilent());
     const disturbance = watch.look();
     if (disturbance) resolveEnding({ ...disturbance, outcome: null });
     else if (Date.now() > firstMediaAt + limitMs + overdueMs) resolveEnding(finished({ kind: 'max-duration' }));

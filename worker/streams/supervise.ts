@@ -18,7 +18,7 @@ import { recordStreamPart } from './record-part.js';
 const firstPauseMs = 250;
 const longestPauseMs = 5_000;
 // The system needs a moment to see a source through; less is no matter for people.
-const missing = { raiseAfterMs: 3_000, clearAfterMs: 0 };
+const missing = { raiseAfterMs: 2_000, clearAfterMs: 0 };
 // Encoders deliver by fits and starts: what counts is whether they keep up in the long run.
 const slow = { raiseAfterMs: 10_000, clearAfterMs: 5_000 };
 const slowSpeed = 0.95;
@@ -42,6 +42,7 @@ export async function superviseStream(spec: StreamSpec, kit: HostKit, changes: C
   });
   let wasRecorded = spec.endsAt !== null;
   let isRecording = false;
+  let isSilent = false;
   let absentSinceMs = performance.now();
   let problem: JobFailure | null = null;
   let link: () => LinkStats | null = () => null;
@@ -56,7 +57,7 @@ export async function superviseStream(spec: StreamSpec, kit: HostKit, changes: C
   const slowness = createCondition(warnings, 'OVERLOADED', slow);
   const stopLooking = everySecond(() => {
     const isWished = wish.current() === 'record';
-    absence.see(isWished && !isRecording, () => problem?.message ?? waitedFor());
+    absence.see(isWished && (!isRecording || isSilent), () => problem?.message ?? waitedFor());
     const { speed, positionMs } = totals.stats();
     slowness.see(isRecording && positionMs > slow.raiseAfterMs && speed > 0 && speed < slowSpeed, () => {
       return `It is recorded at ${speed} times its speed.`;
@@ -115,9 +116,13 @@ export async function superviseStream(spec: StreamSpec, kit: HostKit, changes: C
       onLink(newest) {
         link = newest;
       },
+      onLook(silent) {
+        isSilent = silent;
+      },
       onStopping: () => kit.setPhase('STOPPING'),
     });
     isRecording = false;
+    isSilent = false;
     if (result.kind === 'recorded') {
       const { cause, detail, outcome } = result.ending;
       note(`part ${part} ended: ${cause} ${detail}`);
