@@ -12,7 +12,9 @@ import { createPhaseKeeper } from '../host/phase.js';
 import { createTimeLimit } from '../host/time-limit.js';
 import { createCondition } from '../host/warning-board.js';
 import type { Changes } from './changes.js';
+import { createHeldInput } from './held-input.js';
 import { recordStreamPart } from './record-part.js';
+import { sumLinks } from './srt-link.js';
 
 // A source that is back is to be found at once; one that is away for long is not to be bothered.
 const firstPauseMs = 250;
@@ -40,12 +42,14 @@ export async function superviseStream(spec: StreamSpec, kit: HostKit, changes: C
     }),
     wanted: {},
   });
+  const source = createHeldInput();
   let wasRecorded = spec.endsAt !== null;
   let isRecording = false;
   let isSilent = false;
   let absentSinceMs = performance.now();
   let problem: JobFailure | null = null;
   let link: () => LinkStats | null = () => null;
+  let linksBefore: LinkStats | null = null;
   let interrupt: (ending: Ending) => void = () => {};
   void end.requested.then((outcome) => interrupt(finished(outcome)));
   wish.onChange(() => {
@@ -62,7 +66,7 @@ export async function superviseStream(spec: StreamSpec, kit: HostKit, changes: C
     slowness.see(isRecording && positionMs > slow.raiseAfterMs && speed > 0 && speed < slowSpeed, () => {
       return `It is recorded at ${speed} times its speed.`;
     });
-    totals.setLink(link());
+    totals.setLink(sumLinks(linksBefore, link()));
   });
 
   try {
@@ -93,6 +97,7 @@ export async function superviseStream(spec: StreamSpec, kit: HostKit, changes: C
     }
   } finally {
     stopLooking();
+    await source.close();
     disk.close();
     warnings.clear(...warningCodes);
   }
@@ -101,7 +106,7 @@ export async function superviseStream(spec: StreamSpec, kit: HostKit, changes: C
     const recording = changes.current();
     const part = parts + 1;
     const result = await recordStreamPart({
-      ...{ kit, spec, recording, part, limitMs, disk, asked: nextRequest() },
+      ...{ kit, spec, recording, part, limitMs, disk, source, asked: nextRequest() },
       waitUntilMs: absentSinceMs + waitMs(),
       onFirstMedia(at) {
         note(`part ${part} records since ${new Date(at).toISOString()}`);
@@ -114,6 +119,8 @@ export async function superviseStream(spec: StreamSpec, kit: HostKit, changes: C
         phase.recording();
       },
       onLink(newest) {
+        if (newest === link) return;
+        linksBefore = sumLinks(linksBefore, link());
         link = newest;
       },
       onLook(silent) {
