@@ -20,6 +20,7 @@ import { configOf, liveRuns, lockRecording, noSuchRecording, type RecordingRuns 
 import { settingsFrom } from './recording-settings.js';
 import type { RecordingSources } from './recording-sources.js';
 import { type ClientRequest, checkRequestId, earlierResult, keepResult, named } from './requests.js';
+import { alignExpiry } from './retention.js';
 import { parsed } from './sources.js';
 import { visibleRecordings } from './visibility.js';
 
@@ -256,7 +257,7 @@ export function createRecordings(deps: {
         ...(active === undefined || active === null ? {} : { active }),
       },
     });
-    if (days !== before.deleteAfterDays) await removal.expireAfter(transaction, id, days);
+    if (days !== before.deleteAfterDays) await alignExpiry(transaction, id);
     const running = await liveRuns(transaction, id);
     const isChanged = !isDeepStrictEqual(JSON.parse(JSON.stringify(config)), before.config);
     if (!isNow || !isChanged || running.length === 0) return { running, isToBeReplaced: false };
