@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { cardInputs, type Size } from './media-card.js';
 
 /** Of all but where its name says otherwise: H.264 with B-frames and a key frame each second, AAC of 48 kHz. */
-export const variants = ['card', 'wide', 'hevc', 'mpeg2', 'opus', 'audio', 'video', 'slow'] as const;
+export const variants = ['card', 'wide', 'hevc', 'mpeg2', 'opus', 'audio', 'video', 'slow', 'browser'] as const;
 export type Variant = (typeof variants)[number];
 
 export const masterSize: Size = { width: 320, height: 240 };
@@ -30,6 +30,12 @@ const encodings: Record<Variant, { size: Size; picture: string; sound: string }>
   opus: { size: masterSize, picture: h264, sound: '-c:a libopus -b:a 96k' },
   audio: { size: masterSize, picture: '-vn', sound: aac },
   video: { size: masterSize, picture: h264, sound: '-an' },
+  // Without B-frames, which they do not send.
+  browser: {
+    size: masterSize,
+    picture: '-c:v libx264 -preset ultrafast -tune zerolatency -profile:v baseline -b:v 400k -g 30',
+    sound: '-c:a libopus -b:a 64k -frame_duration 20',
+  },
   // Four seconds between key frames, as encoders like to have by themselves.
   slow: { size: masterSize, picture: h264.replaceAll(' 30 ', ' 120 '), sound: aac },
 };

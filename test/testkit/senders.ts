@@ -92,8 +92,8 @@ export async function startSender(options: SenderOptions): Promise<Sender> {
   }
 }
 
-async function cardInput({ variant, fromSecond = 0, seconds }: SenderOptions): Promise<string[]> {
-  const file = await cardMaster(variant);
+async function cardInput({ type, variant, fromSecond = 0, seconds }: SenderOptions): Promise<string[]> {
+  const file = await cardMaster(variant ?? (type === 'PARTICIPANT' ? 'browser' : 'card'));
   // From the key frame that begins the second.
   const from = fromSecond > 0 ? ['-ss', `${fromSecond}`] : [];
   return ['-re', ...from, ...(seconds === undefined ? [] : ['-t', `${seconds}`]), '-i', file];
@@ -212,7 +212,7 @@ async function describedRtp({ variant }: SenderOptions, port: number, input: str
   const picture = variant === 'audio' ? [] : track('v', port);
   const sound = variant === 'video' ? [] : track('a', variant === 'audio' ? port : port + 2);
   // By one clock: each track would else be told to have begun when its own output was opened.
-  const clock = ['-start_time_realtime', `${Date.now() * 1_000}`];
+  const clock = ['-start_time_realtime', `${Date.now() * 1_000}`, '-avoid_negative_ts', 'disabled'];
   const child = ffmpeg([...input, '-sdp_file', file, ...[picture, sound].flatMap((one) => withOptions(one, clock))]);
   for (const untilMs = Date.now() + 10_000; !existsSync(file); await sleep(20))
     if (Date.now() > untilMs) throw new Error('ffmpeg has described nothing.');
@@ -226,7 +226,7 @@ async function describedRtp({ variant }: SenderOptions, port: number, input: str
 const withOptions = (output: string[], options: string[]): string[] =>
   output.length === 0 ? [] : [...output.slice(0, -1), ...options, ...output.slice(-1)];
 
-/** H.264 and Opus: the master's own, without B-frames, which browsers do not send. */
+/** As a browser publishes. */
 async function participant({ room }: SenderOptions, port: number, input: string[]): Promise<Sender> {
   if (!room) throw new Error('A participant is in a room.');
   const { server, roomId, identity } = room;
@@ -242,23 +242,9 @@ async function participant({ room }: SenderOptions, port: number, input: string[
   const [sound, picture] = publication.tracks;
   const child = ffmpeg([
     ...input,
-    ...['-map', '0:a', '-c:a', 'libopus', '-payload_type', '111', '-ssrc', `${sound?.ssrc}`, '-f', 'rtp', to],
-    ...['-map', '0:v', '-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-profile:v', 'baseline'],
-    ...[
-      '-g',
-      '30',
-      '-b:v',
-      '400k',
-      '-bsf:v',
-      'dump_extra',
-      '-payload_type',
-      '96',
-      '-ssrc',
-      `${picture?.ssrc}`,
-      '-f',
-      'rtp',
-      to,
-    ],
+    ...['-map', '0:a', '-c', 'copy', '-payload_type', '111', '-ssrc', `${sound?.ssrc}`, '-f', 'rtp', to],
+    ...['-map', '0:v', '-c', 'copy', '-bsf:v', 'h264_mp4toannexb,dump_extra', '-payload_type', '96'],
+    ...['-ssrc', `${picture?.ssrc}`, '-f', 'rtp', to],
   ]);
   const sender = sending(child, port);
   return {
