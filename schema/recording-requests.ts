@@ -14,7 +14,8 @@ import { uuidFrom } from './ids.js';
 import { Job } from './job.js';
 import { requestIdDescription } from './job-requests.js';
 import { Recording } from './recording.js';
-import { RecordingSourceChange, RecordingSourceInput, settingsFields } from './recording-input.js';
+import { settingsFields } from './recording-input.js';
+import { RecordingSourceChange, RecordingSourceInput } from './recording-source-input.js';
 import { RecordingPresetEnum, TakesEffectEnum } from './recording-values.js';
 
 type Context = Parameters<typeof viewerOf>[0];

@@ -434,6 +434,12 @@ export const Recording = graphql(`
         id
         state
       }
+      stats {
+        frames
+        fps
+        bitrate
+        position
+      }
       runs(first: 1) {
         totalCount
         nodes {

@@ -37,14 +37,6 @@ export function createRecordingRemoval({ db, files }: { db: Database; files: Fil
       // It may be away: the sweep goes on with it.
       await files.clear(jobs.map(({ id }) => id)).catch(() => {});
     },
-
-    /** Has the files of a recording go so many days after they were made; 0: never. */
-    async expireAfter(transaction: Transaction, recordingId: string, days: number): Promise<void> {
-      await transaction.$executeRaw`
-        UPDATE file SET reminded_at = NULL,
-               expires_at = CASE WHEN ${days}::int = 0 THEN NULL ELSE file.created_at + ${days}::int * interval '24 hours' END
-          FROM job WHERE job.id = file.job_id AND job.recording_id = ${recordingId}::uuid AND file.deleted_at IS NULL`;
-    },
   };
 }
 

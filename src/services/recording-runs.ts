@@ -2,8 +2,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '../config.js';
 import type { Database, Transaction } from '../db.js';
-import type { Recording } from '../generated/prisma/client.js';
-import type { Source } from '../jobs/capture.js';
+import type { Prisma, Recording } from '../generated/prisma/client.js';
+import type { PageSource, Source } from '../jobs/capture.js';
 import type { JobReason } from '../jobs/reasons.js';
 import { type JobState, liveStates } from '../jobs/states.js';
 import { limitedTo } from '../limited.js';
@@ -139,6 +139,32 @@ export function createRecordingRuns(deps: { db: Database; config: Config; engine
     },
 
     /**
+     * Has a run record by another configuration from now on, as its recorder will see within 2 s. False, and nothing, where
+     * another run must take its place: a page is opened as it was when it began, but for its layout.
+     */
+    async follow(
+      transaction: Transaction,
+      { id, source: before }: { id: string; source: unknown },
+      recording: RecordingConfig,
+    ): Promise<boolean> {
+      const source = sourceOf(recording);
+      const was = before as Source;
+      if (was.kind !== source.kind) return false;
+      if (source.kind === 'page' && !isDeepStrictEqual(fixed(was), fixed(source))) return false;
+      const { connectTimeoutMs, reconnectTimeoutMs } = recording.input;
+      await transaction.job.update({
+        where: { id },
+        data: {
+          source: source as unknown as Prisma.InputJsonObject,
+          ...(source.kind === 'page'
+            ? { idleTimeoutMs: reconnectTimeoutMs }
+            : { startTimeoutMs: connectTimeoutMs, reconnectTimeoutMs }),
+        },
+      });
+      return true;
+    },
+
+    /**
      * Has runs end: what was recorded is kept, and what has not begun is given up. Whom the engine does not answer for now is
      * ended by the upkeep, from what the rows say.
      */
@@ -151,4 +177,12 @@ export function createRecordingRuns(deps: { db: Database; config: Config; engine
       return failed;
     },
   };
+}
+
+/** What cannot change of a page that is recorded: not how its room is arranged, nor how long it is waited for. */
+function fixed(source: Source): object {
+  const { room, recording, ...page } = source as PageSource;
+  const { input, maxDurationMs: _, ...treated } = recording as RecordingConfig;
+  const { layout: _layout, connectTimeoutMs: _connect, reconnectTimeoutMs: _reconnect, ...opened } = input;
+  return { ...page, roomId: room?.roomId, recording: { ...treated, input: opened } };
 }

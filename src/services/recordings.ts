@@ -16,10 +16,11 @@ import {
 } from './recording-input.js';
 import type { InputPorts } from './recording-ports.js';
 import type { RecordingRemoval } from './recording-removal.js';
-import { configOf, isPage, liveRuns, lockRecording, noSuchRecording, type RecordingRuns } from './recording-runs.js';
+import { configOf, liveRuns, lockRecording, noSuchRecording, type RecordingRuns } from './recording-runs.js';
 import { settingsFrom } from './recording-settings.js';
 import type { RecordingSources } from './recording-sources.js';
 import { type ClientRequest, checkRequestId, earlierResult, keepResult, named } from './requests.js';
+import { alignExpiry } from './retention.js';
 import { parsed } from './sources.js';
 import { visibleRecordings } from './visibility.js';
 
@@ -256,22 +257,13 @@ export function createRecordings(deps: {
         ...(active === undefined || active === null ? {} : { active }),
       },
     });
-    if (days !== before.deleteAfterDays) await removal.expireAfter(transaction, id, days);
+    if (days !== before.deleteAfterDays) await alignExpiry(transaction, id);
     const running = await liveRuns(transaction, id);
     const isChanged = !isDeepStrictEqual(JSON.parse(JSON.stringify(config)), before.config);
     if (!isNow || !isChanged || running.length === 0) return { running, isToBeReplaced: false };
     const [newest] = running as [(typeof running)[number]];
-    const wasPage = (newest.source as { kind?: string }).kind === 'page';
-    if (wasPage || isPage(config)) return { running, isToBeReplaced: true };
-    const { connectTimeoutMs, reconnectTimeoutMs } = config.input;
-    await transaction.job.update({
-      where: { id: newest.id },
-      data: {
-        source: runs.sourceOf(config) as unknown as Prisma.InputJsonObject,
-        ...{ startTimeoutMs: connectTimeoutMs, reconnectTimeoutMs },
-      },
-    });
-    return { running, isToBeReplaced: false };
+    const isToBeReplaced = !(await runs.follow(transaction, newest, config));
+    return { running, isToBeReplaced };
   }
 }
 

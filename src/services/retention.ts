@@ -1,9 +1,26 @@
 /** Files whose time is over: it is said before, they go, and that is said too. All of it follows from rows. */
-import type { Database } from '../db.js';
+import type { Database, Transaction } from '../db.js';
 import { eventsChannel, type Wake } from '../events/outbox.js';
-import type { Prisma } from '../generated/prisma/client.js';
+import { Prisma } from '../generated/prisma/client.js';
 import { byJob, type FileRemoval } from './file-removal.js';
 import { lockJob, tell } from './job-events.js';
+
+/** When files of a recording go, from the rows `recording` and `file`. */
+const expiry = Prisma.sql`
+  CASE WHEN recording.delete_after_days = 0 THEN NULL
+       ELSE file.created_at + recording.delete_after_days * interval '24 hours' END`;
+
+/**
+ * Makes files of recordings expire as their recordings say now, all or those of one: also such as were delivered at the moment
+ * at which that was changed. What was said of another time is to be said again.
+ */
+export async function alignExpiry(database: Transaction, recordingId?: string): Promise<void> {
+  await database.$executeRaw`
+    UPDATE file SET expires_at = ${expiry}, reminded_at = NULL
+      FROM job JOIN recording ON recording.id = job.recording_id
+     WHERE job.id = file.job_id AND file.deleted_at IS NULL AND file.expires_at IS DISTINCT FROM ${expiry}
+       ${recordingId ? Prisma.sql`AND recording.id = ${recordingId}::uuid` : Prisma.empty}`;
+}
 
 /** Looked at in one turn; the next turn follows until there are fewer. */
 const filesAtOnce = 500;
@@ -69,6 +86,7 @@ export function createRetention(deps: {
 
   return {
     async run() {
+      await alignExpiry(db);
       await expire();
       await remind();
       await removal.clear();

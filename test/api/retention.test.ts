@@ -11,6 +11,7 @@ import { createProject } from '../testkit/jobs.js';
 import { createFileRow, createRecordingRow, createRunRow } from '../testkit/recording-rows.js';
 
 const hour = 3_600_000;
+const keptMs = 10 * 24 * hour;
 const reminderMs = 24 * hour;
 const ago = (ms: number) => new Date(Date.now() - ms);
 const ahead = (ms: number) => new Date(Date.now() + ms);
@@ -30,7 +31,7 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   await db.file.deleteMany();
-  jobId = await createRunRow(db, projectId, await createRecordingRow(db, projectId));
+  jobId = await createRunRow(db, projectId, await createRecordingRow(db, projectId, { deleteAfterDays: 10 }));
   removed = [];
   fails = null;
 });
@@ -47,9 +48,11 @@ function sweep() {
   const removal = createFileRemoval({ db, wake: () => {}, storage });
   return createRetention({ db, wake: () => {}, removal, reminderMs });
 }
-const file = (data: Partial<Prisma.FileUncheckedCreateInput> = {}) => {
+/** Of a recording whose files are kept for ten days. */
+const file = (data: Partial<Prisma.FileUncheckedCreateInput> & { expiresAt: Date }) => {
   const id = uuid();
-  return createFileRow(db, jobId, { id, storageKey: `key/${id}`, ...data });
+  const createdAt = new Date(data.expiresAt.getTime() - keptMs);
+  return createFileRow(db, jobId, { id, storageKey: `key/${id}`, createdAt, ...data });
 };
 const now = async (id: string) => {
   const { deletedAt, removedAt, remindedAt } = await db.file.findUniqueOrThrow({ where: { id } });
@@ -64,7 +67,7 @@ test('a file goes when its time is over, and not before', async () => {
   const [over, soon, never] = [
     await file({ expiresAt: ago(1) }),
     await file({ expiresAt: ahead(30 * hour) }),
-    await file(),
+    await createFileRow(db, await createRunRow(db, projectId, await createRecordingRow(db, projectId))),
   ];
   await sweep().run();
   expect(await now(over.id)).toEqual({ gone: true, removed: true, reminded: false });
@@ -154,9 +157,28 @@ test('many go in one sweep', async () => {
   await db.file.createMany({
     data: Array.from({ length: 1_100 }, (_, index) => ({
       ...{ id: uuid(), projectId, jobId, kind: 'VIDEO' as const, name: `${index}.mp4`, storageKey: `key/${index}` },
-      ...{ mediaType: 'video/mp4', sizeBytes: 1, sha256: new Uint8Array(32), expiresAt: ago(1) },
+      ...{ mediaType: 'video/mp4', sizeBytes: 1, sha256: new Uint8Array(32), createdAt: ago(keptMs + 1) },
     })),
   });
   await sweep().run();
   expect(await db.file.count({ where: { deletedAt: null } })).toBe(0);
+});
+
+test('whatever a file was delivered with, it goes when its recording says, also after a change', async () => {
+  const late = await file({ expiresAt: ahead(hour), createdAt: ago(keptMs + hour) });
+  const early = await file({ expiresAt: ago(hour), createdAt: ago(hour), remindedAt: new Date() });
+  await sweep().run();
+  expect([(await now(late.id)).gone, await now(early.id)]).toEqual([
+    true,
+    { gone: false, removed: false, reminded: false },
+  ]);
+  const { expiresAt, createdAt } = await db.file.findUniqueOrThrow({ where: { id: early.id } });
+  expect((expiresAt as Date).getTime() - createdAt.getTime()).toBe(keptMs);
+});
+
+test('files of what is no recording go when they say themselves', async () => {
+  await db.job.update({ where: { id: jobId }, data: { recordingId: null } });
+  const [over, kept] = [await file({ expiresAt: ago(1) }), await file({ expiresAt: ahead(30 * hour) })];
+  await sweep().run();
+  expect([(await now(over.id)).gone, (await now(kept.id)).gone]).toEqual([true, false]);
 });
