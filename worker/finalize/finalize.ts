@@ -56,6 +56,7 @@ export async function finalizeJob(options: FinalizeOptions): Promise<FinalizedJo
       parts: result.parts,
       ...(result.tracks.length > 0 ? { tracks: result.tracks } : {}),
       ...(result.pieces ? { pieces: result.pieces } : {}),
+      ...(options.deliveredPieces?.size ? { deliveredBefore: options.deliveredPieces.size } : {}),
       ...(result.problems.length > 0 ? { problems: result.problems } : {}),
       files: made.map(({ file }) => file),
     };

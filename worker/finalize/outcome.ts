@@ -28,6 +28,8 @@ export interface FinalizedJob {
   tracks?: FinalizedTrack[];
   /** The first VIDEO is the first part's; there are more when the picture's size or the codecs changed on the way. */
   files: DeliveredFile[];
+  /** Pieces that were delivered before, and are none of the files; left out where there were none. */
+  deliveredBefore?: number;
   /** Why files are not as they were asked for; left out where all are. */
   problems?: string[];
   /** Left out where nothing was made for players. */

@@ -1,14 +1,12 @@
 /** Makes what a split recording still lacks: the pieces of its parts that were not delivered while it went on. */
-import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type PieceEntry, piecesFolder } from '../../src/jobs/capture.js';
-import type { OutputFormat, RecordingOutput } from '../../src/recordings/config.js';
-import { formats } from '../../src/recordings/formats.js';
+import type { RecordingOutput } from '../../src/recordings/config.js';
 import { pieceName } from '../../src/services/delivered-files.js';
 import { cutsOf } from '../parts/cuts.js';
 import { codecsOf, kindsOf } from '../parts/measure.js';
 import { makePiece } from '../parts/piece.js';
 import { type JoinedPart, type TakenPart, withTakenParts } from '../parts/take.js';
+import { cutPiece } from './cut-piece.js';
 import type { FinalizeOptions } from './finalize-options.js';
 import type { Made } from './made.js';
 import { recordingName } from './names.js';
@@ -66,7 +64,8 @@ async function piecesOf(
     options.signal?.throwIfAborted();
     const name = pieceName({ incarnation, part: number, piece });
     if (options.deliveredPieces?.has(name)) continue;
-    const there = (options.version ?? 1) === 1 ? await cutBefore(recorded, pieces[piece]) : null;
+    const known = (options.version ?? 1) === 1 ? pieces[piece] : undefined;
+    const there = known ? await cutPiece(dirname(recorded.file), known) : null;
     const base = join(work, name);
     const fresh = {
       ...{ media: part.media, tracks: part.tracks, codecs, stretch: own, format, base },
@@ -77,21 +76,4 @@ async function piecesOf(
     made.push(...(await finishPiece(options, { ...cut, name }, called, work)));
   }
   return made;
-}
-
-/** The file that the recorder's cutter made, if it is there, whole, and of this length. */
-async function cutBefore(
-  { file }: RecordedPart,
-  entry: PieceEntry | undefined,
-): Promise<{ file: string; format: OutputFormat } | null> {
-  if (!entry) return null;
-  const path = join(dirname(file), piecesFolder, entry.file);
-  const size = await stat(path).then(
-    (found) => found.size,
-    () => null,
-  );
-  const format = (Object.keys(formats) as OutputFormat[]).find((each) =>
-    entry.file.endsWith(`.${formats[each].ending}`),
-  );
-  return size === entry.bytes && format ? { file: path, format } : null;
 }
