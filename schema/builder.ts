@@ -26,7 +26,7 @@ export const builder = new SchemaBuilder<{
     ID: { Input: string; Output: string };
     DateTime: { Input: Date; Output: Date };
     BigInt: { Input: bigint; Output: bigint };
-    Base64: { Input: never; Output: Uint8Array };
+    Base64: { Input: Uint8Array; Output: Uint8Array };
     Cursor: { Input: string; Output: string };
   };
 }>({

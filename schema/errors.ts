@@ -1,10 +1,12 @@
 /** Expected failures, as members of the result unions. */
 import type { JobState } from '../src/jobs/states.js';
 import {
+  CapacityError,
   ConflictError,
   type ErrorCode,
   type ExpectedError,
   type FieldIssue,
+  HeldError,
   InvalidStateError,
   NotFoundError,
   PartsGoneError,
@@ -30,6 +32,8 @@ const ErrorCodeEnum = builder.enumType('ErrorCode', {
       description:
         'The engine did not answer in time, or the machine that is needed is away. Ask again; a request id makes that safe.',
     },
+    NO_CAPACITY: { description: 'All there is of something, such as ports, is in use.' },
+    HELD: { description: 'A file is held: it is removed by nobody before `setHold` lets it go.' },
   } satisfies Record<ErrorCode, { description: string }>,
 });
 
@@ -102,5 +106,17 @@ builder.objectType(UnavailableError, {
   name: 'UnavailableError',
   description:
     'The engine did not answer in time, and the request may still take effect; or the machine that is needed is away.',
+  interfaces: [ErrorInterface],
+});
+
+builder.objectType(CapacityError, {
+  name: 'CapacityError',
+  description: 'All there is of something, such as ports for inputs, is in use. Nothing was done.',
+  interfaces: [ErrorInterface],
+});
+
+builder.objectType(HeldError, {
+  name: 'HeldError',
+  description: 'A file is held, and is removed by nobody before `setHold` lets it go. Nothing was done.',
   interfaces: [ErrorInterface],
 });

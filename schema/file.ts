@@ -1,7 +1,7 @@
 /** Files: what jobs deliver. */
 import { builder } from './builder.js';
 
-const FileKindEnum = builder.enumType('FileKind', {
+export const FileKindEnum = builder.enumType('FileKind', {
   description: 'What a file is for.',
   values: {
     VIDEO: { description: 'The recording.' },
@@ -14,7 +14,7 @@ const FileKindEnum = builder.enumType('FileKind', {
   },
 });
 
-const FileVisibilityEnum = builder.enumType('FileVisibility', {
+export const FileVisibilityEnum = builder.enumType('FileVisibility', {
   description: 'Who may download a file.',
   values: {
     PRIVATE: { description: 'Whoever has credentials that reach it, or a signed URL.' },
@@ -29,6 +29,18 @@ export const File = builder.prismaNode('File', {
   fields: (t) => ({
     kind: t.expose('kind', { type: FileKindEnum, description: 'What it is for.' }),
     name: t.exposeString('name', { description: 'File name.' }),
+    format: t.string({
+      description:
+        'Of which format it is, as its name ends: `mp4`, `mkv`, `ts`, `flv`, `avi`, `mp3`, `m3u8` and others.',
+      select: { name: true },
+      resolve: ({ name }) => /\.([A-Za-z0-9]+)$/.exec(name)?.[1]?.toLowerCase() ?? '',
+    }),
+    path: t.string({
+      description:
+        'Its folder and name, such as `/recordings/name-2030-01-31_12-00-00.mp4`, wherever it is kept. Not an address: see `downloadUrl`.',
+      select: { name: true, job: { select: { kind: true } } },
+      resolve: ({ name, job }) => `/${job.kind.toLowerCase()}s/${name}`,
+    }),
     version: t.exposeInt('version', { description: 'Counts up when the same file is made again.' }),
     mediaType: t.exposeString('mediaType', { description: 'Media type, such as `video/mp4`.' }),
     visibility: t.expose('visibility', { type: FileVisibilityEnum, description: 'Who may download it.' }),
@@ -51,6 +63,18 @@ export const File = builder.prismaNode('File', {
         'A signed URL that needs no credentials, for a limited time. Serves byte ranges. Null without the scope `files:read`.',
       select: { id: true, name: true },
       resolve: (file, _args, { services }) => services.files.downloadUrl(file),
+    }),
+    publicUrl: t.string({
+      nullable: true,
+      description: 'Where anybody gets it. Null while it is private.',
+      select: { id: true, name: true, visibility: true },
+      resolve: (file, _args, { services }) => services.files.publicUrl(file),
+    }),
+    held: t.exposeBoolean('held', { description: 'Whether it is kept whatever happens: see `setHold`.' }),
+    expiresAt: t.expose('expiresAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it is removed by itself, unless it is held then. Null: never.',
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
   }),

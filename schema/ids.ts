@@ -11,6 +11,7 @@ export const nodeTypes = [
   'JobTarget',
   'Participant',
   'Project',
+  'Recording',
   'Render',
   'Room',
   'Session',

@@ -4,8 +4,9 @@ import { Stream } from '../src/events/source.js';
 import type { JobEventPayload, JobEventType, StreamItem } from '../src/jobs/events.js';
 import { builder } from './builder.js';
 import { afterDescription, Event, snapshotDescription, typeNameOf } from './events.js';
-import { encodeId, jobUuidFrom } from './ids.js';
+import { encodeId } from './ids.js';
 import { Job } from './job.js';
+import { jobIdDescription, jobIdFrom } from './job-id.js';
 import { FailureActorEnum, JobReasonEnum, JobStateEnum, PartEndEnum, WarningCodeEnum } from './states.js';
 import { JobTargetStateEnum } from './target.js';
 
@@ -152,6 +153,46 @@ builder.objectRef<Told<'JobFileAdded'>>('JobFileAdded').implement({
   }),
 });
 
+builder.objectRef<Told<'JobFileExpiring'>>('JobFileExpiring').implement({
+  description: 'A file of the job is about to be removed, since its time is over. `setHold` keeps it.',
+  interfaces: [Event, JobEvent],
+  fields: (t) => ({
+    fileId: t.id({ description: 'Global id of the file.', resolve: ({ payload }) => encodeId('File', payload.fileId) }),
+    name: t.string({ description: 'File name.', resolve: ({ payload }) => payload.name }),
+    expiresAt: t.field({
+      type: 'DateTime',
+      description: 'When it will be removed.',
+      resolve: ({ payload }) => new Date(payload.expiresAt),
+    }),
+  }),
+});
+
+const FileRemovalCauseEnum = builder.enumType('FileRemovalCause', {
+  description: 'Why a file was removed.',
+  values: {
+    EXPIRED: { description: 'Its time was over.' },
+    DELETED: { description: 'It, or its recording, was deleted on request.' },
+  },
+});
+
+builder.objectRef<Told<'JobFileRemoved'>>('JobFileRemoved').implement({
+  description: 'A file of the job was removed: nobody gets it any more.',
+  interfaces: [Event, JobEvent],
+  fields: (t) => ({
+    fileId: t.id({
+      description: 'Global id that the file had.',
+      resolve: ({ payload }) => encodeId('File', payload.fileId),
+    }),
+    name: t.string({ description: 'File name.', resolve: ({ payload }) => payload.name }),
+    // Not `cause`, which is another enum in JobPartEnded: one selection could not have both.
+    removalCause: t.field({
+      type: FileRemovalCauseEnum,
+      description: 'Why it was removed.',
+      resolve: ({ payload }) => payload.cause,
+    }),
+  }),
+});
+
 builder.objectRef<Told<'JobFilesFailed'>>('JobFilesFailed').implement({
   description: 'The files of an ended job were to be made again, and could not be. The job stays as it ended.',
   interfaces: [Event, JobEvent],
@@ -204,7 +245,7 @@ builder.subscriptionField('jobEvents', (t) =>
     description:
       'Follows a job: its state now, then every change in order, none twice, none missed. Does not end by itself: files can come and go after a job has ended.',
     args: {
-      jobId: t.arg.id({ description: 'Global id of the job, or of its archive.' }),
+      jobId: t.arg.id({ description: jobIdDescription }),
       after: t.arg({
         type: 'Cursor',
         required: false,
@@ -212,7 +253,7 @@ builder.subscriptionField('jobEvents', (t) =>
       }),
     },
     subscribe: async (_root, { jobId, after }, { services, viewer }) =>
-      new Stream<StreamItem>(await services.events.job(jobUuidFrom(jobId), after ?? null, viewer)),
+      new Stream<StreamItem>(await services.events.job(await jobIdFrom(jobId, services), after ?? null, viewer)),
     resolve: (item) => item,
   }),
 );

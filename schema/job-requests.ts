@@ -12,8 +12,8 @@ import {
 import type { JobAnswer } from '../src/services/jobs.js';
 import type { Services } from '../src/services/services.js';
 import { builder } from './builder.js';
-import { jobUuidFrom } from './ids.js';
 import { Job } from './job.js';
+import { jobIdDescription, jobIdFrom } from './job-id.js';
 import { jobNow } from './job-now.js';
 
 /** Errors of every request to a job that exists. */
@@ -84,7 +84,7 @@ for (const { type, field, which, accepted, does, errors, ask } of requests) {
   const Input = builder.inputType(`${type}Input`, {
     description: which,
     fields: (t) => ({
-      jobId: t.id({ description: 'Global id of the job, or of its archive.' }),
+      jobId: t.id({ description: jobIdDescription }),
       requestId: t.string({ required: false, description: requestIdDescription }),
     }),
   });
@@ -109,8 +109,8 @@ for (const { type, field, which, accepted, does, errors, ask } of requests) {
       description: does,
       args: { input: t.arg({ type: Input, description: which }) },
       errors: { types: errors },
-      resolve: (_root, { input }, { services, viewer }) =>
-        ask(services, jobUuidFrom(input.jobId), viewer, input.requestId ?? undefined),
+      resolve: async (_root, { input }, { services, viewer }) =>
+        ask(services, await jobIdFrom(input.jobId, services), viewer, input.requestId ?? undefined),
     }),
   );
 }

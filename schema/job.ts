@@ -1,6 +1,6 @@
 /** Jobs: the one kind of work behind every front door. */
 
-import type { PartEnd } from '../src/jobs/capture.js';
+import type { LinkStats, PartEnd } from '../src/jobs/capture.js';
 import { type Gap, gapsBetween, type PartTimes } from '../src/jobs/gaps.js';
 import { shownProgress } from '../src/jobs/progress.js';
 import { type FailureActor, type JobReason, reasons } from '../src/jobs/reasons.js';
@@ -93,6 +93,33 @@ export const JobWarning = builder.prismaObject('JobWarning', {
   }),
 });
 
+const LinkStatsType = builder.objectRef<LinkStats>('LinkStats').implement({
+  description: 'The SRT link that media comes over. Counts are totals since its recorder began.',
+  fields: (t) => ({
+    bitrate: t.exposeFloat('bitrate', { description: 'Bits per second that arrive.' }),
+    rtt: t.float({ description: 'Round trip, milliseconds.', resolve: ({ rttMs }) => rttMs }),
+    bufferDelay: t.float({
+      description: 'Media that waits to be handed on, milliseconds: what is left of it for packets that are late.',
+      resolve: ({ bufferMs }) => bufferMs,
+    }),
+    packetsReceived: t.float({ description: 'Packets received.', resolve: (link) => link.packetsReceived }),
+    packetsLost: t.float({ description: 'Packets lost on their way.', resolve: (link) => link.packetsLost }),
+    packetsRetransmitted: t.float({
+      description: 'Packets that were sent again, and received.',
+      resolve: (link) => link.packetsRetransmitted,
+    }),
+    packetsDropped: t.float({
+      description: 'Packets that came too late, and are missing in the recording.',
+      resolve: (link) => link.packetsDropped,
+    }),
+    receiveCapacity: t.float({
+      description: 'What the link is thought to carry, bits per second.',
+      resolve: ({ capacity }) => capacity,
+    }),
+    activeStreams: t.exposeInt('activeStreams', { description: 'Connections that media comes over: 0 or 1.' }),
+  }),
+});
+
 export const JobStats = builder.prismaObject('JobStats', {
   description: 'The latest statistics of a running job.',
   select: { jobId: true },
@@ -105,7 +132,25 @@ export const JobStats = builder.prismaObject('JobStats', {
     }),
     fps: t.exposeFloat('fps', { description: 'Frames per second, over the last seconds.' }),
     bitrate: t.exposeFloat('bitrate', { description: 'Bits per second, over the last seconds.' }),
+    bitrateKbits: t.int({
+      description: 'The same in whole kilobits (1,000 bits) per second.',
+      select: { bitrate: true },
+      resolve: ({ bitrate }) => Math.round(bitrate / 1000),
+    }),
     size: t.expose('bytes', { type: 'BigInt', description: 'Bytes recorded.' }),
+    outTime: t.field({
+      type: 'BigInt',
+      description: 'Media time recorded, milliseconds.',
+      select: { positionMs: true },
+      resolve: ({ positionMs }) => positionMs,
+    }),
+    link: t.field({
+      type: LinkStatsType,
+      nullable: true,
+      description: 'The link that media comes over. Null where the input has none that is measured.',
+      select: { link: true },
+      resolve: ({ link }) => link as LinkStats | null,
+    }),
     position: t.float({
       description: 'Media time recorded, seconds.',
       select: { positionMs: true },
@@ -165,6 +210,14 @@ export const Job = builder.prismaNode('Job', {
       description: 'From 0 to 100, never falling; 100 only when the result is ready.',
       select: { progress: true, stats: { select: { progress: true } } },
       resolve: shownProgress,
+    }),
+    previewUrl: t.string({
+      authScopes: { mayUse: 'Job.previewUrl' },
+      nullable: true,
+      description:
+        'An HLS playlist of what is being recorded, some 4 to 6 seconds behind, for whoever knows its address: made while somebody plays it. Null while nothing is recorded.',
+      select: { id: true, state: true, accessTokenHash: true },
+      resolve: (job, _args, { services }) => services.previews.urlOf(job),
     }),
     queuePosition: t.int({
       nullable: true,
@@ -280,10 +333,13 @@ builder.queryField('job', (t) =>
   t.withAuth({ mayUse: 'Query.job' }).prismaField({
     type: Job,
     nullable: true,
-    description: 'A job by its id, or by the id of what was asked for, such as an archive. Null when there is none.',
-    args: { id: t.arg.id({ description: 'Global id of the job, or of its archive.' }) },
-    resolve: (query, _root, { id }, { services, viewer }) => {
-      const jobId = uuidOf(id, jobTypes);
+    description:
+      'A job by its id, or by the id of what was asked for, such as an archive; of a recording its newest run. Null when there is none.',
+    args: { id: t.arg.id({ description: 'Global id of the job, of its archive or render, or of a recording.' }) },
+    resolve: async (query, _root, { id }, { services, viewer }) => {
+      const recordingId = uuidOf(id, ['Recording']);
+      const run = recordingId && (await services.recordingPages.newestRun(recordingId));
+      const jobId = run ? run.jobId : uuidOf(id, jobTypes);
       return jobId === null ? null : services.jobs.find(query, jobId, viewer);
     },
   }),

@@ -18,6 +18,7 @@ const finders: Record<NodeType, Find> = {
   JobTarget: (query, id, { services, viewer }) => services.targets.find(query, id, viewer),
   Participant: (query, id, { services, viewer }) => services.rooms.findParticipant(query, id, viewer),
   Project: (query, id, { services, viewer }) => services.lookups.project(query, id, viewer),
+  Recording: (query, id, { services, viewer }) => services.recordingPages.find(query, id, viewer),
   Render: (query, id, { services, viewer }) => services.renders.find(query, id, viewer),
   Room: (query, id, { services, viewer }) => services.rooms.find(query, id, viewer),
   Session: (query, id, { services, viewer }) => services.sessions.find(query, id, viewer),

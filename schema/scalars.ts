@@ -38,7 +38,11 @@ builder.scalarType('Base64', {
   description: 'Bytes in standard Base64 with padding.',
   specifiedByURL: 'https://datatracker.ietf.org/doc/html/rfc4648#section-4',
   serialize: (value) => Buffer.from(value).toString('base64'),
-  parseValue: () => refuse('Base64 is an output type.'),
+  parseValue: (value) => {
+    if (typeof value !== 'string' || value.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(value))
+      return refuse('Base64 must be a string in standard Base64 with padding.');
+    return new Uint8Array(Buffer.from(value, 'base64'));
+  },
 });
 
 builder.scalarType('Cursor', {

@@ -4,8 +4,9 @@ import { Stream } from '../src/events/source.js';
 import { type ActiveStats as ActiveStatsShape, maxActive } from '../src/events/stats-readings.js';
 import type { JobStats as JobStatsRow, SessionStats as SessionStatsRow } from '../src/generated/prisma/client.js';
 import { builder } from './builder.js';
-import { jobUuidFrom, uuidFrom } from './ids.js';
+import { uuidFrom } from './ids.js';
 import { JobStats } from './job.js';
+import { jobIdDescription, jobIdFrom } from './job-id.js';
 import { SessionStats } from './session.js';
 
 /** What the statistics of all active jobs are priced as: one reading has them all, so that a row costs a tenth of one in a page. */
@@ -53,11 +54,11 @@ builder.subscriptionField('jobStats', (t) =>
     type: JobStats,
     description: 'The statistics of a job, every second while it is recorded; ends when the job does.',
     args: {
-      jobId: t.arg.id({ description: 'Global id of the job, or of its archive.' }),
+      jobId: t.arg.id({ description: jobIdDescription }),
       interval: t.arg.int({ required: false, defaultValue: 1, description: intervalDescription }),
     },
     subscribe: async (_root, { jobId, interval }, { services, viewer }) =>
-      new Stream<JobStatsRow>(await services.stats.job(jobUuidFrom(jobId), interval ?? 1, viewer)),
+      new Stream<JobStatsRow>(await services.stats.job(await jobIdFrom(jobId, services), interval ?? 1, viewer)),
     resolve: async (query, stats, _args, { services }) => {
       const [whole] = await services.stats.withRelations(query, [stats]);
       return whole as JobStatsRow;

@@ -89,6 +89,7 @@ export const settings = z.object({
   // Two loads and a browser launch must fit into the 180 s that a job may be starting.
   PAGE_LOAD_TIMEOUT_SECONDS: seconds(30, 60),
   DOWNLOAD_URL_SECONDS: seconds(3600, 604_800),
+  FILE_REMINDER_HOURS: z.coerce.number().min(0).max(8_760).default(24),
   EVENT_RETENTION_HOURS: z.coerce.number().min(1).max(87_600).default(168),
   // 10,000 sockets with a subscription each take about 0.6 GB.
   CONNECTIONS_PER_KEY: z.coerce.number().int().min(1).max(1_000_000).default(10_000),
@@ -229,6 +230,8 @@ export function loadConfig(environment: NodeJS.ProcessEnv = { ...readEnvFile(), 
     machineTimeoutMs: env.MACHINE_TIMEOUT_SECONDS * 1000,
     pageLoadTimeoutMs: env.PAGE_LOAD_TIMEOUT_SECONDS * 1000,
     downloadUrlMs: env.DOWNLOAD_URL_SECONDS * 1000,
+    /** So long before a file is removed by itself it is said that it will be. */
+    fileReminderMs: env.FILE_REMINDER_HOURS * 3_600_000,
     /** How long events are kept to resume streams from. */
     eventRetentionMs: env.EVENT_RETENTION_HOURS * 3_600_000,
     /** Sockets and server-sent streams that one API key or job token may have open on one API process. */
@@ -257,6 +260,11 @@ export function loadConfig(environment: NodeJS.ProcessEnv = { ...readEnvFile(), 
         }
       : null,
   };
+}
+
+/** The name under which those who send to inputs of recordings reach this machine. */
+export function inputHostOf({ inputs, publicUrl }: Pick<Config, 'inputs' | 'publicUrl'>): string {
+  return inputs.host ?? new URL(publicUrl).hostname.replace(/^\[|\]$/g, '');
 }
 
 /** The database address; throws ConfigError in a process that needs one and was given none. */

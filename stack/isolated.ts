@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Config, loadConfig } from '../src/config.js';
+import { claimInputPorts } from './input-ports.js';
 
 /** Embedded servers, free ports and no bucket, whatever the settings say, in the given data folder. */
 export function isolatedConfig(dataDir: string): Config {
@@ -22,6 +23,7 @@ export function isolatedConfig(dataDir: string): Config {
       ...{ url: undefined, apiSecret: undefined, adminKey: undefined },
       ...{ port: 0, eventsPort: 0, rtmpPort: 0, srtPort: 0 },
     },
+    inputs: { ...config.inputs, address: '127.0.0.1', host: undefined, ports: claimInputPorts() },
     ingest: { secret: undefined, rtspPort: 0, apiPort: 0, authPort: 0 },
   };
 }

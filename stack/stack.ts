@@ -169,6 +169,9 @@ export async function startStack({
       JANUS_ADMIN_KEY: mediaServer.adminKey,
       MEDIA_ADDRESS: janus?.address ?? config.media.address ?? '',
       MEDIA_UDP_PORTS: config.media.udpPorts,
+      INPUT_ADDRESS: config.inputs.address,
+      INPUT_HOST: config.inputs.host ?? '',
+      INPUT_PORTS: config.inputs.ports.join('-'),
       INGEST_SECRET: mediamtx?.secret ?? '',
       ...Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, String(port)])),
     });

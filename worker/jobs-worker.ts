@@ -6,14 +6,22 @@ import { createDatabase } from '../src/db.js';
 import { listen } from '../src/events/listen.js';
 import { createWake, eventsChannel, placementChannel } from '../src/events/outbox.js';
 import { removeOldEvents } from '../src/events/retention.js';
+import { announcedStorage } from '../src/installation.js';
 import { jobsTaskQueue } from '../src/jobs/messages.js';
 import { webhooksTaskQueue } from '../src/jobs/webhook-messages.js';
 import { createGate } from '../src/net/gate.js';
 import { repeat } from '../src/repeat.js';
 import { createCaptures } from '../src/services/captures.js';
+import { createFileRemoval } from '../src/services/file-removal.js';
 import { createPlacement } from '../src/services/placement.js';
 import { reconcile } from '../src/services/reconciler.js';
+import { createRecordingRuns } from '../src/services/recording-runs.js';
+import { createRecordingUpkeep } from '../src/services/recording-upkeep.js';
+import { createRetention } from '../src/services/retention.js';
+import { createJobStarter } from '../src/services/start-job.js';
 import { createTransitions } from '../src/services/transitions.js';
+import { storageIdentity } from '../src/storage/identity.js';
+import { openStorage } from '../src/storage/open.js';
 import { createEngine, createTemporalClient } from '../src/temporal/client.js';
 import { callbackPolicy } from '../src/webhooks/callback-url.js';
 import { createDeliverer } from '../src/webhooks/deliver.js';
@@ -28,6 +36,8 @@ import { type RunningWorker, startTemporalWorker } from './temporal-worker.js';
 const placementIntervalMs = 1_000;
 const reconcileIntervalMs = 60_000;
 const retentionIntervalMs = 60_000;
+/** A run that its client's request could not end is ended this late. */
+const recordingsIntervalMs = 2_000;
 /** A lost wake-up costs callbacks this much. */
 const dispatchIntervalMs = 2_000;
 /** Each waits for a receiver most of the time, 15 s at most. */
@@ -68,6 +78,23 @@ export async function startJobsWorker(config: Config, log: Logger): Promise<Runn
     () => removeOldEvents(db, config.eventRetentionMs, stopping.signal),
     (error) => log.warn({ err: error }, 'removing old events failed'),
   );
+  const storage = openStorage(config).files;
+  const files = createFileRemoval({ db, wake, storage });
+  const retention = createRetention({ db, wake, removal: files, reminderMs: config.fileReminderMs });
+  const storageId = storageIdentity(config);
+  // What the API does not serve from is not this process' to remove from.
+  const expiring = repeat(
+    retentionIntervalMs,
+    async () => (await announcedStorage(db)) === storageId && retention.run(),
+    (error) => log.warn({ err: error }, 'removing files whose time is over failed'),
+  );
+  const upkeep = createRecordingUpkeep({
+    ...{ db, files, log, sharedParts: config.s3 !== null },
+    runs: createRecordingRuns({ db, config, engine, starter: createJobStarter({ db, wake, config, engine }) }),
+  });
+  const keeping = repeat(recordingsIntervalMs, upkeep.look, (error) =>
+    log.warn({ err: error }, 'looking after recordings failed'),
+  );
   const placing = repeat(
     placementIntervalMs,
     () => placement.run(),
@@ -88,7 +115,7 @@ export async function startJobsWorker(config: Config, log: Logger): Promise<Runn
     async close() {
       stopping.abort();
       await listener.close();
-      const repeated = [placing, reconciling, dispatching, removing, forgetting];
+      const repeated = [placing, reconciling, dispatching, removing, forgetting, expiring, keeping];
       await Promise.all(repeated.map((each) => each.close()));
       await Promise.all([worker.shutdown(), callbacks.shutdown()]);
       await client.connection.close();

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createRoomTokens } from '../src/auth/room-tokens.js';
-import { type Config, requireDatabaseUrl } from '../src/config.js';
+import { type Config, inputHostOf, requireDatabaseUrl } from '../src/config.js';
 import { createDatabase } from '../src/db.js';
 import { createWake } from '../src/events/outbox.js';
 import { recorderTaskQueue } from '../src/jobs/messages.js';
@@ -27,6 +27,7 @@ const reportIntervalMs = 5_000;
 /** Of a new installation the API is about to say where files are kept: the first job must not wait for it for 5 s. */
 const newInstallationLookMs = 500;
 const sweepIntervalMs = 600_000;
+const forgetIntervalMs = 10_000;
 const drainLookMs = 1_000;
 /** Admission is the allocator's; on top of its slots stops, finalizing and late endings must always find room. */
 const spareActivities = 50;
@@ -65,7 +66,7 @@ export async function startRecorderWorker(config: Config, log: Logger): Promise<
     {
       taskQueue: recorderTaskQueue(id),
       activities: recorder.activities,
-      maxConcurrentActivityTaskExecutions: config.recorder.slots + spareActivities,
+      maxConcurrentActivityTaskExecutions: config.recorder.slots + config.recorder.copySlots + spareActivities,
     },
     async () => {
       await failAbandonedAttempts(client, config, log);
@@ -77,17 +78,24 @@ export async function startRecorderWorker(config: Config, log: Logger): Promise<
     },
   );
   const machines = createMachines({ db, wake });
-  let { slots } = config.recorder;
+  let { slots, copySlots } = config.recorder;
+  const inputHost = inputHostOf(config);
   const storageId = storageIdentity(config);
   let told: ReportOutcome['kind'] = 'offered';
   const report = async (): Promise<void> => {
-    const outcome = await machines.report({ id, version, slots, freeBytes: freeBytes(config), storageId });
+    const outcome = await machines.report({
+      ...{ id, version, slots, copySlots, inputHost, storageId },
+      freeBytes: freeBytes(config),
+    });
     if (outcome.kind === 'storage-unknown') setTimeout(() => reporting.now(), newInstallationLookMs).unref();
     if (outcome.kind !== told) tellOutcome(outcome, storageId, log);
     told = outcome.kind;
   };
   const reporting = repeat(reportIntervalMs, report, (error) =>
     log.warn({ err: error }, 'this machine could not report itself'),
+  );
+  const forgetting = repeat(forgetIntervalMs, sweep.forgetDeleted, (error) =>
+    log.warn({ err: error }, 'what is left of deleted recordings could not be removed yet'),
   );
   const sweeping = repeat(sweepIntervalMs, sweep.run, (error) => log.warn({ err: error }, 'sweeping failed'));
 
@@ -106,15 +114,15 @@ export async function startRecorderWorker(config: Config, log: Logger): Promise<
     suspend: recorder.suspend,
     async drain() {
       log.info('draining: no new jobs are taken, and this process ends when those it has are finished');
-      slots = 0;
+      slots = copySlots = 0;
       // A database that is away for a moment must not end what goes on.
       const isDrained = () => report().then(isIdle, () => false);
       while (!(await isDrained().catch(() => false))) await sleep(drainLookMs);
     },
     async close() {
-      await Promise.all([reporting.close(), sweeping.close()]);
+      await Promise.all([reporting.close(), sweeping.close(), forgetting.close()]);
       // Offering nothing is the last word: no job is sent to a machine that goes away.
-      slots = 0;
+      slots = copySlots = 0;
       await report().catch(() => {});
       await worker.shutdown();
       await stats.close();

@@ -6,7 +6,7 @@ import { validate as isUuid } from 'uuid';
 import type { Config } from '../src/config.js';
 import type { Database } from '../src/db.js';
 import type { Prisma } from '../src/generated/prisma/client.js';
-import { isTerminal } from '../src/jobs/states.js';
+import { isTerminal, terminalStates } from '../src/jobs/states.js';
 import type { Captures } from '../src/services/captures.js';
 import type { PartStore } from '../src/storage/parts.js';
 import type { Storage } from '../src/storage/storage.js';
@@ -51,6 +51,8 @@ export interface SweepDeps {
 export interface Sweep {
   /** Ends hosts that nobody waits for: of jobs that have ended, or that newer incarnations record. To be called before any are started. */
   endStrayHosts(): Promise<void>;
+  /** What this machine keeps of jobs whose recording was deleted, which then say that they have nothing here any more. */
+  forgetDeleted(): Promise<void>;
   /** All of it. A job that has not ended is never touched, and a folder that no row knows is kept. */
   run(): Promise<void>;
 }
@@ -113,6 +115,8 @@ export function createSweep(deps: SweepDeps): Sweep {
               { state: 'PARTIAL', endedAt: endedBefore(longestRetentionMs) },
               { state: { in: ['FAILED', 'EXPIRED'] }, endedAt: endedBefore(config.failedPartsRetentionMs) },
               { state: 'CANCELED' },
+              // Of which nothing is to be made any more.
+              { state: { in: [...terminalStates] }, recording: { deletedAt: { not: null } } },
             ],
           },
         ],
@@ -184,6 +188,29 @@ export function createSweep(deps: SweepDeps): Sweep {
     return listed.some((incarnation) => incarnation.parts.length > 0);
   }
 
+  async function forgetDeleted(): Promise<void> {
+    const jobs = await db.job.findMany({
+      where: {
+        ...{ recording: { deletedAt: { not: null } }, state: { in: [...terminalStates] } },
+        OR: [{ machineId }, { parts: { some: { machineId } } }],
+      },
+      take: removalsAtOnce,
+      select: { id: true, files: { select: { storageKey: true } } },
+    });
+    for (const { id: jobId, files } of jobs) {
+      await onJob(jobId, async () => {
+        const folder = jobFolder(config, jobId);
+        await endHosts(folder);
+        await letPartsGo(deps, jobId);
+        const results = files.map(({ storageKey }) => storageKey);
+        await removeOtherKeys(folder, results, storage);
+        await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+        await db.part.updateMany({ where: { jobId, machineId }, data: { machineId: null } });
+        await db.job.updateMany({ where: { id: jobId, machineId }, data: { machineId: null } });
+      });
+    }
+  }
+
   /** Unless somebody works on the job at the moment. What fails is left to the next sweep. */
   async function onJob(jobId: string, task: () => Promise<void>): Promise<void> {
     if (work.isOn(jobId)) return;
@@ -196,6 +223,7 @@ export function createSweep(deps: SweepDeps): Sweep {
 
   return {
     endStrayHosts,
+    forgetDeleted,
     async run() {
       await endStrayHosts();
       await letDuePartsGo();

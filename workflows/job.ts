@@ -23,7 +23,8 @@ const stopPatienceMs = stateLimitsMs.STOPPING / 3;
 const usualPauseTimeoutMs = 3_600_000;
 
 export async function job(input: JobInput): Promise<void> {
-  const { jobId, resume, standbyTimeoutMs, pauseTimeoutMs = usualPauseTimeoutMs } = input;
+  const { jobId, resume, standbyTimeoutMs, pauseTimeoutMs = usualPauseTimeoutMs, startTimeoutMs = 0 } = input;
+  const startLimitMs = stateLimitsMs.STARTING + startTimeoutMs;
   const run = createJobRun(input);
   /** Where parts of the job lie. */
   const machines = new Set<string>();
@@ -162,11 +163,11 @@ export async function job(input: JobInput): Promise<void> {
   async function guardStart(over: () => boolean): Promise<void> {
     const recording = () => !!run.recordingSince || over();
     const standsBy = () => run.standbySince !== undefined || recording();
-    if (!(await condition(standsBy, stateLimitsMs.STARTING))) run.halt('START_TIMEOUT');
+    if (!(await condition(standsBy, startLimitMs))) run.halt('START_TIMEOUT');
     if (standbyTimeoutMs === undefined || recording()) return;
     const standbyLeftMs = standbyTimeoutMs - (Date.now() - (run.standbySince ?? Date.now()));
     if (!(await condition(() => run.begun || recording(), Math.max(1, standbyLeftMs)))) run.halt('STANDBY_TIMEOUT');
-    if (!(await condition(recording, stateLimitsMs.STARTING))) run.halt('START_TIMEOUT');
+    if (!(await condition(recording, startLimitMs))) run.halt('START_TIMEOUT');
   }
 
   /** Until the job's length is recorded; while it is paused, until it has been so for too long. */
@@ -184,6 +185,7 @@ export async function job(input: JobInput): Promise<void> {
     if (outcome.kind === 'failed') run.halt(outcome.failure.reason, outcome.failure.message);
     else if (outcome.kind === 'max-duration') run.halt('MAXIMUM_DURATION');
     else if (outcome.kind === 'session-ended') run.halt('SESSION_ENDED');
+    else if (outcome.kind === 'source-ended') run.halt('SOURCE_ENDED');
     else if (outcome.kind === 'stopped') run.halt('USER_INITIATED');
     else run.halt('CAPTURE_FAILED');
   }

@@ -268,3 +268,266 @@ export const CreateRoomToken = graphql(`
     }
   }
 `);
+
+export const CreateRecording = graphql(`
+  mutation CreateRecording($input: CreateRecordingInput!) {
+    createRecording(input: $input) {
+      __typename
+      ... on CreateRecordingPayload {
+        accessToken
+        sequence
+        recording {
+          id
+          state
+        }
+        job {
+          id
+          state
+        }
+      }
+      ... on Error {
+        code
+        message
+      }
+      ... on ValidationError {
+        issues {
+          field
+          message
+        }
+      }
+    }
+  }
+`);
+
+export const UpdateRecording = graphql(`
+  mutation UpdateRecording($input: UpdateRecordingInput!) {
+    updateRecording(input: $input) {
+      __typename
+      ... on UpdateRecordingPayload {
+        accessToken
+        recording {
+          id
+          state
+        }
+        job {
+          id
+          state
+        }
+      }
+      ... on Error {
+        code
+        message
+      }
+      ... on ValidationError {
+        issues {
+          field
+          message
+        }
+      }
+    }
+  }
+`);
+
+export const StartRecording = graphql(`
+  mutation StartRecording($input: StartRecordingInput!) {
+    startRecording(input: $input) {
+      __typename
+      ... on StartRecordingPayload {
+        accessToken
+        recording {
+          id
+          state
+        }
+        job {
+          id
+        }
+      }
+      ... on Error {
+        code
+        message
+      }
+    }
+  }
+`);
+
+export const StopRecording = graphql(`
+  mutation StopRecording($input: StopRecordingInput!) {
+    stopRecording(input: $input) {
+      __typename
+      ... on StopRecordingPayload {
+        recording {
+          id
+          state
+          active
+        }
+        job {
+          id
+        }
+      }
+      ... on Error {
+        code
+        message
+      }
+    }
+  }
+`);
+
+export const DeleteRecording = graphql(`
+  mutation DeleteRecording($input: DeleteRecordingInput!) {
+    deleteRecording(input: $input) {
+      __typename
+      ... on DeleteRecordingPayload {
+        recording {
+          id
+          name
+        }
+      }
+      ... on Error {
+        code
+        message
+      }
+    }
+  }
+`);
+
+export const DeleteRecordingFile = graphql(`
+  mutation DeleteRecordingFile($input: DeleteRecordingFileInput!) {
+    deleteRecordingFile(input: $input) {
+      __typename
+      ... on DeleteRecordingFilePayload {
+        fileId
+        name
+      }
+      ... on Error {
+        code
+        message
+      }
+    }
+  }
+`);
+
+export const Recording = graphql(`
+  query Recording($id: ID!) {
+    recording(id: $id) {
+      id
+      name
+      active
+      state
+      outputFormat
+      mode
+      fileCount
+      bitrate
+      fps
+      input {
+        type
+        url
+        listenPort
+        sendTo
+        sendCommand
+        streamKey
+        obs {
+          server
+          streamKey
+        }
+      }
+      currentRun {
+        id
+        state
+      }
+      stats {
+        frames
+        fps
+        bitrate
+        position
+      }
+      runs(first: 1) {
+        totalCount
+        nodes {
+          id
+          state
+          reason
+          message
+          progress
+          startedAt
+          recordedDuration
+          gaps {
+            from
+            to
+            lost
+            cause
+          }
+          parts {
+            incarnation
+            number
+            startedAt
+            duration
+            endCause
+          }
+          warnings {
+            code
+            message
+            clearedAt
+          }
+          stats {
+            frames
+            fps
+            bitrate
+            bitrateKbits
+            size
+            position
+            outTime
+            speed
+            dropped
+            duplicated
+            link {
+              bitrate
+              rtt
+              bufferDelay
+              packetsReceived
+              packetsLost
+              packetsRetransmitted
+              packetsDropped
+              receiveCapacity
+              activeStreams
+            }
+          }
+        }
+      }
+    }
+  }
+`);
+
+export const RecordingFiles = graphql(`
+  query RecordingFiles($id: ID!, $kinds: [FileKind!], $after: String) {
+    recording(id: $id) {
+      files(kinds: $kinds, first: 100, after: $after) {
+        nodes {
+          id
+          kind
+          name
+          path
+          format
+          mediaType
+          visibility
+          size
+          sha256sum
+          duration
+          width
+          height
+          videoCodec
+          audioCodec
+          version
+          held
+          expiresAt
+          downloadUrl
+          publicUrl
+          createdAt
+        }
+        pageInfo {
+          endCursor
+          hasNextPage
+        }
+      }
+    }
+  }
+`);

@@ -32,7 +32,7 @@ const activeStates: readonly JobState[] = ['STARTING', 'STANDBY', 'RECORDING', '
 const jobColumns = Prisma.sql`
   stats.job_id AS "jobId", stats.incarnation, stats.frames, stats.fps, stats.bitrate, stats.bytes,
   stats.position_ms AS "positionMs", stats.dropped, stats.duplicated, stats.speed, stats.page_frames AS "pageFrames",
-  stats.progress, stats.updated_at AS "updatedAt"`;
+  stats.link, stats.progress, stats.updated_at AS "updatedAt"`;
 
 const sessionColumns = Prisma.sql`
   stats.session_id AS "sessionId", stats.source_bytes AS "sourceBytes", stats.transcoded_bytes AS "transcodedBytes",

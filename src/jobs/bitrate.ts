@@ -1,4 +1,5 @@
 /** How many bits a recording of a picture may take: what the encoder is told, and what disks must have room for. */
+import type { RecordingConfig } from '../recordings/config.js';
 
 /** Pixels and frames per second. */
 interface Picture {
@@ -32,4 +33,16 @@ export function maximalVideoRate(picture: Picture): number {
 export function expectedBytes({ maxDurationMs, ...picture }: Picture & { maxDurationMs: number }): number {
   const usualRate = (maximalVideoRate(picture) + soundRate) / 2;
   return Math.ceil(2 * (usualRate / 8) * (maxDurationMs / 1000));
+}
+
+/** Of a stream that is copied nobody knows the rate before it comes; most that are sent are about that, bits per second. */
+const usualStreamRate = 2_500_000;
+/** Streams are often recorded until somebody stops them: to keep room for all of a week would keep everybody else waiting. */
+const reservedMs = 3_600_000;
+
+/** Bytes of disk a run of a recording of a stream is expected to need on its machine, of an hour at most. */
+export function expectedStreamBytes({ video, audio, maxDurationMs }: RecordingConfig): number {
+  const picture = video.mode === 'TRANSCODE' ? video.bitrate : video.mode === 'COPY' ? usualStreamRate : 0;
+  const sound = audio.mode === 'TRANSCODE' ? audio.bitrate : audio.mode === 'COPY' ? soundRate : 0;
+  return Math.ceil(((picture + sound) / 8) * (Math.min(maxDurationMs, reservedMs) / 1000));
 }

@@ -198,7 +198,7 @@ export type HostOutcome =
 export const hostPhases = ['STARTING', 'STANDBY', 'RECORDING', 'PAUSED', 'RECONNECTING', 'STOPPING', 'ENDED'] as const;
 export type HostPhase = (typeof hostPhases)[number];
 
-/** Totals over the parts of this incarnation; written twice a second by rename. */
+/** Totals over the parts of this incarnation; written once or twice a second, in place. */
 export interface HostStatus {
   phase: HostPhase;
   /** Epoch milliseconds of this report. */
@@ -313,8 +313,9 @@ export type ManifestEntry =
   /** `at`: wall clock (epoch ms) of media time zero of the part, read from the capture device's own clock. */
   | { type: 'first-frame'; part: number; at: number }
   | { type: 'part-ended'; part: number; at: number; durationMs: number; bytes: number; cause: PartEnd }
-  /** A piece of a split recording was cut from a part: a file in `pieces/`. `at`: wall clock (epoch ms) of its first media. */
-  | { type: 'piece'; part: number; piece: number; file: string; at: number; durationMs: number; bytes: number }
+  /** From `positionMs` of the part's media on, pictures that are copied are of another size or profile. */
+  | { type: 'part-changed'; part: number; positionMs: number }
+  | PieceEntry
   | { type: 'track-started'; track: number; at: number; origin: TrackOrigin }
   /** `at`: wall clock (epoch ms) of media time zero of the file. */
   | { type: 'track-first-media'; track: number; at: number }
@@ -322,6 +323,24 @@ export type ManifestEntry =
   /** Something that cannot be recorded to a file of its own; `reason` in words. */
   | { type: 'track-refused'; at: number; origin: TrackOrigin; reason: string }
   | { type: 'ended'; at: number; outcome: HostOutcome };
+
+/** A piece of a split recording was cut from a part: a file in `pieces/`. */
+export interface PieceEntry {
+  type: 'piece';
+  part: number;
+  /** Counts up from 0 in each part. */
+  piece: number;
+  file: string;
+  /** Wall clock (epoch ms) of its first media. */
+  at: number;
+  /** Media time of the part at which it begins, milliseconds; the next one begins where it ends. */
+  fromMs: number;
+  durationMs: number;
+  bytes: number;
+}
+
+/** Folder of an incarnation that pieces lie in. */
+export const piecesFolder = 'pieces';
 
 /** Why a track file ended. */
 export const trackEnds = ['LEFT', 'CHANGED', 'STOPPED', 'PAUSED', 'WRITER_DIED', 'MEDIA_SERVER_LOST'] as const;

@@ -23,6 +23,10 @@ export type JobEventPayload =
   | { type: 'JobWarningRaised'; code: WarningCode; message: string }
   | { type: 'JobWarningCleared'; code: WarningCode }
   | { type: 'JobFileAdded'; fileId: string; name: string; kind: string }
+  /** It will remove itself. */
+  | { type: 'JobFileExpiring'; fileId: string; name: string; expiresAt: string }
+  /** Nobody gets it any more. */
+  | { type: 'JobFileRemoved'; fileId: string; name: string; cause: 'EXPIRED' | 'DELETED' }
   /** How the job's broadcast to one far server goes. */
   | { type: 'JobTargetChanged'; targetId: string; state: TargetStatus['state']; message: string | null }
   /** Files were to be made again after the job had ended, and could not be. `runId`: of the workflow, which tells it once. */
@@ -43,6 +47,8 @@ export const jobEventTypes = {
   JobWarningRaised: 'Something is wrong with a recording, which goes on.',
   JobWarningCleared: 'What was wrong with a recording is so no longer.',
   JobFileAdded: 'A file of a job can be downloaded.',
+  JobFileExpiring: 'A file of a job is about to be removed, since its time is over.',
+  JobFileRemoved: 'A file of a job was removed.',
   JobFilesFailed: 'The files of an ended job were to be made again, and could not be.',
   JobTargetChanged: 'A broadcast of a job to a far server goes better or worse than before.',
 } as const satisfies Record<JobEventType, string>;

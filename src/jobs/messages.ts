@@ -33,6 +33,8 @@ export interface JobInput {
   standbyTimeoutMs?: number;
   /** How long it may stay PAUSED. */
   pauseTimeoutMs?: number;
+  /** How long its source may take to send its first media, beyond what a recorder takes to start. */
+  startTimeoutMs?: number;
   /** A machine that is silent for this long is lost. */
   machineTimeoutMs?: number;
   /** Parts are kept in a storage that every machine reaches: each can make the files. */

@@ -45,6 +45,11 @@ export const terminalStates = jobStates.filter((state) => transitions[state].len
 
 export const isTerminal = (state: JobState): boolean => terminalStates.includes(state);
 
+/** A job in one of these is to be recorded, or is being so: not one that is ending. */
+export const liveStates = jobStates.filter(
+  (state) => !isTerminal(state) && state !== 'STOPPING' && state !== 'FINALIZING',
+);
+
 /** The states from which `to` may be entered. */
 export function statesBefore(to: JobState): JobState[] {
   return jobStates.filter((from) => (transitions[from] as readonly JobState[]).includes(to));

@@ -133,8 +133,8 @@ export interface AudioEncoding {
 }
 
 /** `COPY`: as it comes. `NONE`: left out. */
-export type VideoTreatment = { mode: 'COPY' | 'NONE' } | ({ mode: 'TRANSCODE' } & VideoEncoding);
-export type AudioTreatment = { mode: 'COPY' | 'NONE' } | ({ mode: 'TRANSCODE' } & AudioEncoding);
+export type VideoTreatment = { mode: 'COPY' } | { mode: 'NONE' } | ({ mode: 'TRANSCODE' } & VideoEncoding);
+export type AudioTreatment = { mode: 'COPY' } | { mode: 'NONE' } | ({ mode: 'TRANSCODE' } & AudioEncoding);
 
 /** What is done to the sound before it is encoded. */
 export interface AudioChange {

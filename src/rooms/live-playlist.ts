@@ -4,6 +4,8 @@
 export const livePieceSeconds = 2;
 /** So many pieces, half an hour, are kept: players may go back as far. */
 export const livePieces = 900;
+/** Of a preview: who was away for half a minute need not see what was then. */
+export const previewPieces = 15;
 
 /** Folder of an incarnation, and its listing there. */
 export const liveFolder = 'live';
@@ -29,14 +31,15 @@ export interface LiveList {
 
 /**
  * The media playlist of all incarnations together, in order. `uriOf` names a piece for players. Pieces are numbered from the
- * job's first on, whoever lists them.
+ * job's first on, whoever lists them. `most`: how many are shown, the newest.
  */
 export function livePlaylist(
   lists: readonly { incarnation: number; list: LiveList }[],
-  { isOver, uriOf }: { isOver: boolean; uriOf: (incarnation: number, piece: LivePiece) => string },
+  options: { isOver: boolean; uriOf: (incarnation: number, piece: LivePiece) => string; most?: number },
 ): string {
+  const { isOver, uriOf, most = livePieces } = options;
   const all = lists.flatMap(({ incarnation, list }) => list.pieces.map((piece) => ({ incarnation, piece })));
-  const shown = all.slice(-livePieces);
+  const shown = all.slice(-most);
   const gone = lists.reduce((sum, { list }) => sum + list.gone, 0) + all.length - shown.length;
   const longest = Math.max(livePieceSeconds, ...shown.map(({ piece }) => piece.seconds));
   return [

@@ -1,10 +1,12 @@
 /** What a recorder worker writes about a job it records: incarnations, parts, warnings, and in the end the files. */
+import { batched } from '../batched.js';
 import type { Database, Transaction } from '../db.js';
 import { eventsChannel, type Wake } from '../events/outbox.js';
 import type { Job } from '../generated/prisma/client.js';
-import type { Arrangement, HostSpec, HostWarning, PageSource, PartEnd, PublicationSpec } from '../jobs/capture.js';
+import type { Arrangement, HostSpec, HostWarning, PartEnd, PublicationSpec, Source } from '../jobs/capture.js';
 import type { JobEventPayload } from '../jobs/events.js';
 import type { RecorderWish } from '../jobs/messages.js';
+import { previewWantedMs } from '../jobs/preview.js';
 import { isTerminal, type JobState } from '../jobs/states.js';
 import { newMediaId } from '../media/identity.js';
 import { createDeliverables, openPart } from './deliverables.js';
@@ -15,7 +17,7 @@ import type { Transitions } from './transitions.js';
 /** What a new host needs to know of its job. */
 export type Incarnation = Pick<HostSpec, 'incarnation' | 'maxDurationMs' | 'endsAt' | 'hold'> & {
   job: Job;
-  source: PageSource;
+  source: Source;
 };
 
 /** What the recorder of a job waits for before it records; null when it shall record. */
@@ -32,7 +34,30 @@ export interface PartKey {
   number: number;
 }
 
+/** What is wished of a job's recorder. */
+export interface Wanted {
+  /** Undefined while the job waits to be begun, and once it ends. */
+  wish: RecorderWish | undefined;
+  arrangement: Arrangement;
+}
+
+function wishIn(job: Pick<Job, 'state' | 'autostart' | 'begunAt'>): RecorderWish | undefined {
+  if (job.state === 'PAUSED') return 'pause';
+  return recorderHold(job) === null && recordableStates.includes(job.state) ? 'record' : undefined;
+}
+
 export function createCaptures({ db, wake, transitions }: { db: Database; wake: Wake; transitions: Transitions }) {
+  const rowOf = batched(async (ids) => {
+    const jobs = await db.job.findMany({
+      where: { id: { in: ids } },
+      select: {
+        ...{ id: true, state: true, autostart: true, begunAt: true, source: true, previewWantedAt: true },
+        targets: { where: { removedAt: null }, orderBy: { id: 'asc' } },
+      },
+    });
+    return new Map(jobs.map((job) => [job.id, job]));
+  });
+
   /** Ends the parts of earlier incarnations of which nobody said an end. Their lengths are measured when the job is finalized. */
   async function closeLostParts(transaction: Transaction, jobId: string): Promise<void> {
     const [parts, stats] = await Promise.all([
@@ -76,23 +101,26 @@ export function createCaptures({ db, wake, transitions }: { db: Database; wake: 
       return {
         job: claimed,
         incarnation,
-        source: claimed.source as unknown as PageSource,
+        source: claimed.source as unknown as Source,
         maxDurationMs,
         endsAt: startedAt && startedAt.getTime() + maxDurationMs + pausedMs + pausedForMs,
         hold: recorderHold(claimed),
       };
     },
 
-    /** How the job's capture is arranged at the moment: the layout of its room, and where it is broadcast to. */
-    async arrangementOf(jobId: string): Promise<Arrangement> {
-      const job = await db.job.findUniqueOrThrow({
-        where: { id: jobId },
-        select: { source: true, targets: { where: { removedAt: null }, orderBy: { id: 'asc' } } },
-      });
-      const { room } = job.source as unknown as PageSource;
+    /** What the job's recorder shall be doing, and how. Asked of many jobs at once, one query. */
+    async wantedOf(jobId: string): Promise<Wanted> {
+      const job = await rowOf(jobId);
+      if (!job) throw new Error('The job is gone.');
+      const source = job.source as unknown as Source;
       return {
-        layout: room?.layout ?? null,
-        targets: job.targets.map(({ id, url, bytesSent }) => ({ id, url, sentBefore: Number(bytesSent) })),
+        wish: wishIn(job),
+        arrangement: {
+          layout: source.kind === 'page' ? (source.room?.layout ?? null) : null,
+          recording: source.kind === 'stream' ? source.recording : null,
+          preview: Date.now() - (job.previewWantedAt?.getTime() ?? 0) < previewWantedMs,
+          targets: job.targets.map(({ id, url, bytesSent }) => ({ id, url, sentBefore: Number(bytesSent) })),
+        },
       };
     },
 
@@ -102,16 +130,6 @@ export function createCaptures({ db, wake, transitions }: { db: Database; wake: 
       const mediaId = newMediaId('render', `render-${id}`);
       const { name } = await db.render.update({ where: { id }, data: { streamId: mediaId } });
       return { roomId, mediaId, name };
-    },
-
-    /** What the job's recorder shall be doing; undefined while it waits to be begun, and once it ends. */
-    async wishOf(jobId: string): Promise<RecorderWish | undefined> {
-      const job = await db.job.findUniqueOrThrow({
-        where: { id: jobId },
-        select: { state: true, autostart: true, begunAt: true },
-      });
-      if (job.state === 'PAUSED') return 'pause';
-      return recorderHold(job) === null && recordableStates.includes(job.state) ? 'record' : undefined;
     },
 
     /** The first frame of a part: the job is recording (again). Idempotent. */

@@ -8,6 +8,8 @@ export const errorCodes = [
   'URL_REFUSED',
   'PARTS_GONE',
   'UNAVAILABLE',
+  'NO_CAPACITY',
+  'HELD',
 ] as const;
 export type ErrorCode = (typeof errorCodes)[number];
 
@@ -78,4 +80,16 @@ export class PartsGoneError extends ExpectedError {
 export class UnavailableError extends ExpectedError {
   override readonly name = 'UnavailableError';
   readonly code = 'UNAVAILABLE';
+}
+
+/** All there is of something is in use; nothing was done. */
+export class CapacityError extends ExpectedError {
+  override readonly name = 'CapacityError';
+  readonly code = 'NO_CAPACITY';
+}
+
+/** Files that are held are removed by nobody. */
+export class HeldError extends ExpectedError {
+  override readonly name = 'HeldError';
+  readonly code = 'HELD';
 }

@@ -4,7 +4,7 @@ import type { Signature, Signer } from '../auth/signing.js';
 import type { Viewer } from '../auth/viewer.js';
 import type { Config } from '../config.js';
 import type { Database } from '../db.js';
-import type { File, Prisma } from '../generated/prisma/client.js';
+import type { File, FileVisibility, Prisma } from '../generated/prisma/client.js';
 import { dispositionOf } from '../storage/disposition.js';
 import type { Storage, StoredFile } from '../storage/storage.js';
 import { ValidationError } from './errors.js';
@@ -38,6 +38,9 @@ interface Deps {
 }
 
 export function createFiles({ db, storage, signer, config }: Deps) {
+  const addressOf = ({ id, name }: { id: string; name: string }): string =>
+    `${config.publicUrl}/files/${id}/${encodeURIComponent(name)}`;
+
   async function permit(
     id: string,
     access: FileAccess,
@@ -79,8 +82,12 @@ export function createFiles({ db, storage, signer, config }: Deps) {
         ]);
       }
       const signature = await signer.sign(file.id, new Date(Date.now() + expiresInMs));
-      return `${config.publicUrl}/files/${file.id}/${encodeURIComponent(file.name)}?${new URLSearchParams({ ...signature })}`;
+      return `${addressOf(file)}?${new URLSearchParams({ ...signature })}`;
     },
+
+    /** Where anybody gets a public file; null for one that is private. */
+    publicUrl: (file: { id: string; name: string; visibility: FileVisibility }): string | null =>
+      file.visibility === 'PUBLIC' ? addressOf(file) : null,
 
     /**
      * Finds a file for somebody who may have it. `inline`: to be shown in a browser, where that is safe. Throws
@@ -90,9 +97,13 @@ export function createFiles({ db, storage, signer, config }: Deps) {
       if (!isUuid(id)) return { kind: access.by === 'nothing' ? 'unauthenticated' : 'not-found' };
       const permission = await permit(id, access);
       if (permission.kind !== 'permitted') return permission;
-      const file = await db.file.findFirst({ where: permission.where });
-      if (!file) return { kind: 'not-found' };
-      if (file.deletedAt) return { kind: 'gone' };
+      const found = await db.file.findFirst({
+        where: permission.where,
+        include: { job: { select: { recording: { select: { deletedAt: true } } } } },
+      });
+      if (!found) return { kind: 'not-found' };
+      const { job, ...file } = found;
+      if (file.deletedAt || job.recording?.deletedAt) return { kind: 'gone' };
       const disposition = dispositionOf(file, inline);
       const stored = await storage.read(file.storageKey, { mediaType: file.mediaType, disposition });
       return stored ? { kind: 'open', file, disposition, stored } : { kind: 'missing' };

@@ -7,13 +7,17 @@ import type { JobReason } from '../jobs/reasons.js';
 type Limits = Pick<Config, 'queueTimeoutMs' | 'standbyTimeoutMs' | 'pauseTimeoutMs' | 'machineTimeoutMs' | 's3'>;
 
 /** For a new job. */
-export function jobInput(job: Pick<Job, 'id' | 'maxDurationMs' | 'autostart' | 'launchAt'>, config: Limits): JobInput {
+export function jobInput(
+  job: Pick<Job, 'id' | 'maxDurationMs' | 'autostart' | 'launchAt' | 'startTimeoutMs'>,
+  config: Limits,
+): JobInput {
   const { queueTimeoutMs, standbyTimeoutMs, pauseTimeoutMs, machineTimeoutMs } = config;
   return {
     jobId: job.id,
     ...{ maxDurationMs: job.maxDurationMs, queueTimeoutMs, pauseTimeoutMs, machineTimeoutMs },
     ...(job.launchAt ? { launchAt: job.launchAt.getTime() } : {}),
     ...(job.autostart ? {} : { standbyTimeoutMs }),
+    ...(job.startTimeoutMs === null ? {} : { startTimeoutMs: job.startTimeoutMs }),
     sharedParts: config.s3 !== null,
   };
 }

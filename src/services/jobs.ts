@@ -22,6 +22,8 @@ export interface JobsFilter extends JobFilter {
   /** Null is no room at all, and no session: the id that was given cannot be one. */
   roomId?: string | null | undefined;
   sessionId?: string | null | undefined;
+  /** Its runs. */
+  recordingId?: string | undefined;
 }
 
 const refusals: Record<JobRequest, string> = {
@@ -92,6 +94,7 @@ export function createJobs({ db, engine, config }: { db: Database; engine: Engin
     ...(filter.kinds ? { kind: { in: [...new Set(filter.kinds)] } } : {}),
     ...(filter.roomId === undefined ? {} : { roomId: { in: filter.roomId ? [filter.roomId] : [] } }),
     ...(filter.sessionId === undefined ? {} : { sessionId: { in: filter.sessionId ? [filter.sessionId] : [] } }),
+    ...(filter.recordingId === undefined ? {} : { recordingId: filter.recordingId }),
   });
 
   const projectOf = batched(async (ids) => {
@@ -131,8 +134,9 @@ export function createJobs({ db, engine, config }: { db: Database; engine: Engin
     /** Newest first. */
     async list(page: PageQuery, filter: JobsFilter, viewer: Viewer): Promise<Job[]> {
       const { query, ids } = withoutCursor(page, filter);
-      // A room's or a session's jobs are few, and a token's are one.
-      const areFew = viewer.kind !== 'key' || filter.roomId !== undefined || filter.sessionId !== undefined;
+      // A room's, a session's or a recording's jobs are few, and a token's are one.
+      const { roomId, sessionId, recordingId } = filter;
+      const areFew = viewer.kind !== 'key' || [roomId, sessionId, recordingId].some((id) => id !== undefined);
       const isWhole = !filter.states && !filter.kinds;
       const found = areFew || isWhole ? null : await jobIdsOfPage(db, viewer, filter, { ids, take: query.take });
       return db.job.findMany({

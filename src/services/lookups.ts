@@ -16,5 +16,13 @@ export function createLookups({ db }: { db: Database }) {
 
     file: (query: object, id: string, viewer: Viewer): Promise<File | null> =>
       db.file.findFirst({ ...query, where: { id, deletedAt: null, job: visibleJobs(viewer) } }),
+
+    /** Oldest first. */
+    files: (query: object, ids: string[], viewer: Viewer): Promise<File[]> =>
+      db.file.findMany({
+        ...query,
+        where: { id: { in: ids }, deletedAt: null, job: visibleJobs(viewer) },
+        orderBy: { id: 'asc' },
+      }),
   };
 }

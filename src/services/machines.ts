@@ -10,8 +10,11 @@ export const machineSilenceMs = 15_000;
 export interface MachineReport {
   id: string;
   version: string;
-  /** How many jobs it takes at once; with 0 it gets no more. */
+  /** How many jobs it takes at once, those that encode and those that only copy what comes; with 0 it gets no more of them. */
   slots: number;
+  copySlots: number;
+  /** The name under which those who send to its ports reach it. */
+  inputHost: string;
   /** Bytes that recordings may still take on its disk; null when unknown. */
   freeBytes: number | null;
   /** Where it puts files (storageIdentity). */
@@ -29,8 +32,8 @@ export function createMachines({ db, wake }: { db: Database; wake: Wake }) {
     /** A sign of life, with what the machine offers: nothing, as long as clients could not fetch what it makes. */
     async report({ storageId, ...machine }: MachineReport): Promise<ReportOutcome> {
       const servedFrom = await announcedStorage(db);
-      const slots = servedFrom === storageId ? machine.slots : 0;
-      const row = { ...machine, slots, hostname: hostname(), lastSeenAt: new Date() };
+      const offered = servedFrom === storageId ? {} : { slots: 0, copySlots: 0 };
+      const row = { ...machine, ...offered, hostname: hostname(), lastSeenAt: new Date() };
       await db.machine.upsert({ where: { id: machine.id }, create: row, update: row });
       wake(placementChannel);
       if (servedFrom === null) return { kind: 'storage-unknown' };

@@ -13,10 +13,10 @@ export type UrlCheck = (text: string) => Promise<URL>;
 
 const ownPages = ['/demo', '/viewer', '/publish'];
 
-/** What a recorded page may reach. Our own pages are served by ourselves, wherever that is. */
-export function egressPolicy(config: Config, pageUrl: string): EgressPolicy {
+/** What a recorded page, or the input of a recording (null), may reach. Our own pages are served by ourselves, wherever that is. */
+export function egressPolicy(config: Config, pageUrl: string | null): EgressPolicy {
   const own = new URL(config.publicUrl);
-  const page = URL.canParse(pageUrl) ? new URL(pageUrl) : null;
+  const page = pageUrl !== null && URL.canParse(pageUrl) ? new URL(pageUrl) : null;
   const isOwn = page?.origin === own.origin && ownPages.includes(page.pathname);
   return {
     allowedNetworks: config.allowedNetworks,

@@ -1,15 +1,37 @@
 /** Which machine records which job, by the rule of src/jobs/admission.ts. */
 import type { Logger } from 'pino';
 import type { Database, Transaction } from '../db.js';
-import { admit, type Room } from '../jobs/admission.js';
+import { Prisma } from '../generated/prisma/client.js';
+import { admit, type Pool, type Room } from '../jobs/admission.js';
 import { terminalStates } from '../jobs/states.js';
 import type { Engine } from '../temporal/client.js';
 import { machineSilenceMs } from './machines.js';
 
 /** Names the lock under which exactly one process in the cluster allocates. */
 const allocatorLock = 7_263_001;
+/** What a job of the table `job` keeps busy: only a stream whose picture is not encoded takes little. */
+const poolOfJob = Prisma.sql`
+  CASE WHEN job.source->>'kind' = 'stream' AND coalesce(job.source#>>'{recording,video,mode}', '') <> 'TRANSCODE'
+       THEN 'copy' ELSE 'encode' END`;
 /** Looked at in one turn; a turn comes every second. */
 const waitingLimit = 2_000;
+
+/**
+ * Whether another run of the recording of a job of the table `job` still has a place where it records, or is newer: there are
+ * never two at once. One whose files are made records no more.
+ */
+const isPreceded = Prisma.sql`
+  EXISTS (SELECT FROM job AS other JOIN placement AS place ON place.job_id = other.id
+           WHERE other.recording_id = job.recording_id AND other.id <> job.id AND other.state <> 'FINALIZING'
+             AND (place.machine_id IS NOT NULL OR other.id > job.id))`;
+
+interface WaitingRow {
+  job_id: string;
+  state: string;
+  machine_id: string | null;
+  expected_bytes: bigint;
+  pool: Pool;
+}
 
 export function createPlacement({ db, engine, log }: { db: Database; engine: Engine; log: Logger }) {
   /**
@@ -19,13 +41,24 @@ export function createPlacement({ db, engine, log }: { db: Database; engine: Eng
   async function rooms(transaction: Transaction): Promise<Room[]> {
     const seenAfter = new Date(Date.now() - machineSilenceMs);
     const rows = await transaction.$queryRaw<
-      { id: string; slots: number; free: bigint | null; jobs: bigint; reserved: bigint; written: bigint }[]
+      {
+        id: string;
+        slots: number;
+        copy_slots: number;
+        free: bigint | null;
+        encoding: bigint;
+        copying: bigint;
+        reserved: bigint;
+        written: bigint;
+      }[]
     >`
-      SELECT machine.id, machine.slots, machine.free_bytes AS free, used.jobs,
+      SELECT machine.id, machine.slots, machine.copy_slots, machine.free_bytes AS free, used.encoding, used.copying,
              (used.unwritten + finalizing.bytes)::bigint AS reserved, (used.written + finalizing.bytes)::bigint AS written
         FROM machine
         CROSS JOIN LATERAL (
-          SELECT count(*) FILTER (WHERE job.state <> 'FINALIZING') AS jobs, coalesce(sum(coalesce(job_stats.bytes, 0)), 0) AS written,
+          SELECT count(*) FILTER (WHERE job.state <> 'FINALIZING' AND ${poolOfJob} = 'encode') AS encoding,
+                 count(*) FILTER (WHERE job.state <> 'FINALIZING' AND ${poolOfJob} = 'copy') AS copying,
+                 coalesce(sum(coalesce(job_stats.bytes, 0)), 0) AS written,
                  coalesce(sum(greatest(0, job.expected_bytes - coalesce(job_stats.bytes, 0))), 0) AS unwritten
             FROM placement JOIN job ON job.id = placement.job_id LEFT JOIN job_stats USING (job_id)
            WHERE placement.machine_id = machine.id) used
@@ -34,10 +67,13 @@ export function createPlacement({ db, engine, log }: { db: Database; engine: Eng
            WHERE job.machine_id = machine.id AND job.state = 'FINALIZING') finalizing
        WHERE machine.last_seen_at > ${seenAfter}
        ORDER BY machine.id`;
-    return rows.map(({ id, slots, free, jobs, reserved, written }) => ({
+    return rows.map(({ id, slots, copy_slots, free, encoding, copying, reserved, written }) => ({
       machineId: id,
-      jobs: Number(jobs),
-      freeSlots: Math.max(0, slots - Number(jobs)),
+      jobs: { encode: Number(encoding), copy: Number(copying) },
+      freeSlots: {
+        encode: Math.max(0, slots - Number(encoding)),
+        copy: Math.max(0, copy_slots - Number(copying)),
+      },
       // A disk of which nothing is known has room.
       freeBytes: free === null ? Number.POSITIVE_INFINITY : Number(free - reserved),
       freeBytesWhenIdle: free === null ? Number.POSITIVE_INFINITY : Number(free + written),
@@ -54,22 +90,21 @@ export function createPlacement({ db, engine, log }: { db: Database; engine: Eng
       // A job can end between being asked for and being placed; nothing of it may keep a slot.
       await transaction.$executeRaw`
         DELETE FROM placement USING job WHERE job.id = placement.job_id AND job.state::text = ANY(${terminalStates})`;
-      const waiting = await transaction.placement.findMany({
-        where: { machineId: null },
-        orderBy: [{ requestedAt: 'asc' }, { jobId: 'asc' }],
-        take: waitingLimit,
-        select: { jobId: true, job: { select: { expectedBytes: true, state: true, machineId: true } } },
-      });
+      const waiting = await transaction.$queryRaw<WaitingRow[]>`
+        SELECT placement.job_id, job.state::text AS state, job.machine_id, job.expected_bytes, ${poolOfJob} AS pool
+          FROM placement JOIN job ON job.id = placement.job_id
+         WHERE placement.machine_id IS NULL AND (job.state = 'FINALIZING' OR NOT ${isPreceded})
+         ORDER BY placement.requested_at, placement.job_id LIMIT ${waitingLimit}`;
       if (waiting.length === 0) return;
       const open = await rooms(transaction);
-      const recording = waiting.filter(({ job }) => job.state !== 'FINALIZING');
+      const recording = waiting.filter(({ state }) => state !== 'FINALIZING');
       // Its files are made of parts that every machine reaches: by its own, if that is back, and it takes up no slot.
-      const finalizing = waiting.flatMap(({ jobId, job }) => {
-        const room = open.find(({ machineId }) => machineId === job.machineId) ?? emptiest(open);
-        return job.state === 'FINALIZING' && room ? [{ jobId, machineId: room.machineId }] : [];
+      const finalizing = waiting.flatMap(({ job_id: jobId, state, machine_id: own }) => {
+        const room = open.find(({ machineId }) => machineId === own) ?? emptiest(open);
+        return state === 'FINALIZING' && room ? [{ jobId, machineId: room.machineId }] : [];
       });
       const placed = admit(
-        recording.map(({ jobId, job }) => ({ jobId, expectedBytes: Number(job.expectedBytes) })),
+        recording.map((row) => ({ jobId: row.job_id, expectedBytes: Number(row.expected_bytes), pool: row.pool })),
         open,
       );
       for (const { jobId, machineId } of [...finalizing, ...placed]) {
@@ -128,4 +163,5 @@ export function createPlacement({ db, engine, log }: { db: Database; engine: Eng
 }
 export type Placement = ReturnType<typeof createPlacement>;
 
-const emptiest = (rooms: readonly Room[]): Room | undefined => [...rooms].sort((a, b) => a.jobs - b.jobs)[0];
+const emptiest = (rooms: readonly Room[]): Room | undefined =>
+  [...rooms].sort((a, b) => a.jobs.encode - b.jobs.encode)[0];

@@ -1,26 +1,17 @@
-/** What plays under a session's playback id: what is being recorded of it while it is live, then what was recorded. */
+/** What plays under a playback id: of a session what is being recorded while it is live, then what was recorded; of a job its preview. */
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Database } from '../db.js';
 import type { File, Job } from '../generated/prisma/client.js';
 import { maximalVideoRate, soundRate } from '../jobs/bitrate.js';
 import type { PageSource } from '../jobs/capture.js';
-import { isTerminal } from '../jobs/states.js';
-import {
-  type LiveList,
-  liveFolder,
-  liveListName,
-  liveMaster,
-  livePieceName,
-  livePlaylist,
-} from '../rooms/live-playlist.js';
+import { liveMaster, livePieceName, livePlaylist } from '../rooms/live-playlist.js';
 import { masterName } from '../rooms/renditions.js';
-import type { PartStore } from '../storage/parts.js';
 import type { Storage, StoredFile } from '../storage/storage.js';
+import type { LiveLists } from './live-lists.js';
+import { type Previews, previewOf } from './previews.js';
 
+const pieceType = 'video/mp2t';
 const playlistType = 'application/vnd.apple.mpegurl';
-/** Players of one session ask for the same list all the time; the host writes it every two seconds. */
-const listAgeMs = 1_000;
 const ending = ['STOPPING', 'FINALIZING'];
 
 /** `isLasting`: never another under the same name. */
@@ -32,11 +23,17 @@ type PlayedJob = Job & { files: File[] };
 
 export type Playback = ReturnType<typeof createPlayback>;
 
-/** `parts`: where recorder hosts keep pieces besides `jobsFolder`, which is of this machine; null: nowhere. */
-export function createPlayback(deps: { db: Database; storage: Storage; parts: PartStore | null; jobsFolder: string }) {
-  const { db, storage, parts, jobsFolder } = deps;
-  const lists = new Map<string, { readMs: number; list: Promise<LiveList | null> }>();
-
+export function createPlayback({
+  db,
+  storage,
+  live,
+  previews,
+}: {
+  db: Database;
+  storage: Storage;
+  live: LiveLists;
+  previews: Previews;
+}) {
   /** Newest first. */
   const jobsOf = (playbackId: string): Promise<PlayedJob[]> =>
     db.job.findMany({
@@ -47,35 +44,9 @@ export function createPlayback(deps: { db: Database; storage: Storage; parts: Pa
       },
     });
 
-  async function readLive(jobId: string, incarnation: number, name: string): Promise<Buffer | null> {
-    const here = await readFile(join(jobsFolder, jobId, `i${incarnation}`, liveFolder, name)).catch(() => null);
-    return here ?? (await parts?.get(`${jobId}/i${incarnation}/${liveFolder}/${name}`)) ?? null;
-  }
-
-  function listOf(jobId: string, incarnation: number): Promise<LiveList | null> {
-    const key = `${jobId} ${incarnation}`;
-    const now = performance.now();
-    const known = lists.get(key);
-    if (known && now - known.readMs < listAgeMs) return known.list;
-    for (const [other, { readMs }] of lists) if (now - readMs > listAgeMs) lists.delete(other);
-    const list = readLive(jobId, incarnation, liveListName).then(
-      (bytes) => bytes && (JSON.parse(bytes.toString('utf8')) as LiveList),
-    );
-    lists.set(key, { readMs: now, list });
-    return list;
-  }
-
-  /** Of a job whose files are not made yet; empty where nothing was recorded so far. */
-  async function liveListsOf(job: Job): Promise<{ incarnation: number; list: LiveList }[]> {
-    if (isTerminal(job.state)) return [];
-    const numbers = Array.from({ length: job.incarnation }, (_, index) => index + 1);
-    const found = await Promise.all(numbers.map((incarnation) => listOf(job.id, incarnation)));
-    return found.flatMap((list, index) => (list && list.pieces.length > 0 ? [{ incarnation: index + 1, list }] : []));
-  }
-
   async function liveJob(jobs: readonly PlayedJob[]) {
     for (const job of jobs) {
-      const found = await liveListsOf(job);
+      const found = await live.of(job);
       if (found.length > 0) return { job, lists: found };
     }
     return null;
@@ -101,10 +72,15 @@ export function createPlayback(deps: { db: Database; storage: Storage; parts: Pa
   return {
     /** The master playlist. Null before anything was recorded, for an unknown id, and once it was deleted. */
     async master(playbackId: string): Promise<Played | null> {
+      const preview = previewOf(playbackId);
+      if (preview) {
+        const text = await previews.playlist(preview, playbackId);
+        return text === null ? null : playlist(text);
+      }
       const jobs = await jobsOf(playbackId);
-      const live = await liveJob(jobs);
-      if (live) {
-        const { width, height, fps } = live.job.source as unknown as PageSource;
+      const going = await liveJob(jobs);
+      if (going) {
+        const { width, height, fps } = going.job.source as unknown as PageSource;
         const bitrate = maximalVideoRate({ width, height, fps }) + soundRate;
         return playlist(liveMaster(`${playbackId}/live.m3u8`, { width, height, bitrate }));
       }
@@ -119,19 +95,24 @@ export function createPlayback(deps: { db: Database; storage: Storage; parts: Pa
 
     /** What a playlist names. */
     async file(playbackId: string, name: string): Promise<Played | null> {
+      const preview = previewOf(playbackId);
+      if (preview) {
+        const bytes = await previews.piece(preview, name);
+        return bytes && { kind: 'bytes', mediaType: pieceType, bytes, isLasting: true };
+      }
       const jobs = await jobsOf(playbackId);
       if (name === 'live.m3u8') {
-        const live = await liveJob(jobs);
-        if (!live) return null;
+        const going = await liveJob(jobs);
+        if (!going) return null;
         const uriOf = (incarnation: number, piece: { name: string }) =>
-          `live-${live.job.id}-i${incarnation}-${piece.name}`;
-        return playlist(livePlaylist(live.lists, { isOver: ending.includes(live.job.state), uriOf }));
+          `live-${going.job.id}-i${incarnation}-${piece.name}`;
+        return playlist(livePlaylist(going.lists, { isOver: ending.includes(going.job.state), uriOf }));
       }
       const [, jobId, incarnation, piece = ''] = /^live-([0-9a-f-]{36})-i(\d{1,6})-(.+)$/.exec(name) ?? [];
       if (jobId && livePieceName.test(piece)) {
         if (!jobs.some(({ id }) => id === jobId)) return null;
-        const bytes = await readLive(jobId, Number(incarnation), piece);
-        return bytes && { kind: 'bytes', mediaType: 'video/mp2t', bytes, isLasting: true };
+        const bytes = await live.read(jobId, Number(incarnation), piece);
+        return bytes && { kind: 'bytes', mediaType: pieceType, bytes, isLasting: true };
       }
       const file = jobs.flatMap(({ files }) => files).find((each) => each.name === name);
       const stored = file && (await open(file));

@@ -7,7 +7,7 @@ import type { Config } from '../config.js';
 import type { Database } from '../db.js';
 import { lockRoom } from '../events/outbox.js';
 import type { PageSource } from '../jobs/capture.js';
-import { isTerminal, jobStates } from '../jobs/states.js';
+import { liveStates as live } from '../jobs/states.js';
 import { limitedTo } from '../limited.js';
 import type { RecordingSpec } from '../rooms/profiles.js';
 import type { Engine } from '../temporal/client.js';
@@ -27,8 +27,6 @@ interface Over {
 }
 
 const h264Profiles = { H264Baseline: 'baseline', H264Main: 'main', H264High: 'high' } as const;
-
-const live = jobStates.filter((state) => !isTerminal(state) && state !== 'STOPPING' && state !== 'FINALIZING');
 
 export interface RoomRecordings {
   /** Begins and ends what is due. Safe at any time, also twice at once. */

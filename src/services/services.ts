@@ -15,14 +15,24 @@ import { createCallbackUrlCheck } from '../webhooks/callback-url.js';
 import { createWebhookSecrets } from '../webhooks/secrets.js';
 import { createArchives } from './archives.js';
 import { createEvents } from './events.js';
+import { createFileChanges } from './file-changes.js';
+import { createFileRemoval } from './file-removal.js';
 import { createFiles } from './files.js';
 import { createJobs } from './jobs.js';
 import { createKeys } from './keys.js';
 import { createLayouts } from './layouts.js';
+import { createLiveLists } from './live-lists.js';
 import { createLookups } from './lookups.js';
 import { createModeration } from './moderation.js';
 import { createUrlCheck } from './page-urls.js';
 import { createPlayback } from './playback.js';
+import { createPreviews } from './previews.js';
+import { createRecordingPages } from './recording-pages.js';
+import { createInputPorts } from './recording-ports.js';
+import { createRecordingRemoval } from './recording-removal.js';
+import { createRecordingRuns } from './recording-runs.js';
+import { createRecordingSources } from './recording-sources.js';
+import { createRecordings } from './recordings.js';
 import { createRefinalizer } from './refinalize.js';
 import { createRenders } from './renders.js';
 import { createRooms } from './rooms.js';
@@ -30,6 +40,7 @@ import { createSessions } from './sessions.js';
 import { createSources } from './sources.js';
 import { createJobStarter } from './start-job.js';
 import { createStats } from './stats.js';
+import { createStreamUrlCheck } from './stream-urls.js';
 import { createTargetUrlCheck } from './target-urls.js';
 import { createTargets } from './targets.js';
 import { createWebhooks } from './webhooks.js';
@@ -58,20 +69,30 @@ export function createServices(deps: {
   const jobs = createJobs({ db, engine, config });
   const rooms = createRooms({ db, wake, tokens, media, config, log });
   const sessions = createSessions({ db, config });
+  const fileRemoval = createFileRemoval({ db, wake, storage: deps.storage });
+  const live = createLiveLists({ parts: openPartStore(config), jobsFolder: dataFolder(config, 'jobs') });
+  const previews = createPreviews({ db, live, config });
 
   return {
     jobs,
     archives: createArchives({ db, config, starter, sources, checkCallbackUrl, checkTargetUrl }),
     renders: createRenders({ db, config, starter, sources, checkCallbackUrl }),
+    recordings: createRecordings({
+      ...{ db, checkCallbackUrl },
+      sources: createRecordingSources({ db, sources, checkUrl: createStreamUrlCheck(config) }),
+      ports: createInputPorts({ db, config }),
+      runs: createRecordingRuns({ db, config, engine, starter }),
+      removal: createRecordingRemoval({ db, files: fileRemoval }),
+    }),
+    recordingPages: createRecordingPages({ db, config }),
     targets: createTargets({ db, wake, checkUrl: checkTargetUrl }),
     layouts: createLayouts({ db }),
-    playback: createPlayback({
-      ...{ db, storage: deps.storage, parts: openPartStore(config) },
-      jobsFolder: dataFolder(config, 'jobs'),
-    }),
+    playback: createPlayback({ db, storage: deps.storage, live, previews }),
+    previews,
     refinalizer: createRefinalizer({ db, engine, config }),
     keys: createKeys({ db }),
     files: createFiles(deps),
+    fileChanges: createFileChanges({ db, removal: fileRemoval }),
     lookups: createLookups({ db }),
     webhooks: createWebhooks({ db, wake, secrets: createWebhookSecrets({ db }) }),
     rooms,

@@ -70,6 +70,7 @@ export function parsed<Output>(rules: z.ZodType<Output>, input: unknown): Output
 export function createSources({ db, checkUrl }: { db: Database; checkUrl: UrlCheck }) {
   const invalid = (field: string, message: string) => new ValidationError([{ field, message }]);
 
+  /** The uuid of the room that is named in one way; null where none is. */
   async function findRoom({ roomId, roomName, sessionId }: SourceWish, { projectId }: Viewer): Promise<string | null> {
     const given = [roomId, roomName, sessionId].filter((each) => each != null);
     if (given.length === 0) return null;
@@ -88,6 +89,8 @@ export function createSources({ db, checkUrl }: { db: Database; checkUrl: UrlChe
   }
 
   return {
+    findRoom,
+
     /**
      * What is to be captured; rooms are looked for among the viewer's. A page may be given besides a room: then it is the one
      * that shows the room. Throws ValidationError, UrlRefusedError, NotFoundError.

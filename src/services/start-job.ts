@@ -5,16 +5,16 @@ import type { Config } from '../config.js';
 import type { Database, Transaction } from '../db.js';
 import { appendJobEvent, eventsChannel, placementChannel, type Wake } from '../events/outbox.js';
 import type { Prisma } from '../generated/prisma/client.js';
-import { expectedBytes } from '../jobs/bitrate.js';
-import type { PageSource } from '../jobs/capture.js';
+import { expectedBytes, expectedStreamBytes } from '../jobs/bitrate.js';
+import type { Source } from '../jobs/capture.js';
 import type { Engine } from '../temporal/client.js';
 import { jobInput } from './job-input.js';
 import { type ClientRequest, keepResult } from './requests.js';
 
 export interface NewJob {
   projectId: string;
-  kind: 'ARCHIVE' | 'RENDER';
-  source: PageSource;
+  kind: 'ARCHIVE' | 'RENDER' | 'RECORDING';
+  source: Source;
   maxDurationMs: number;
   autostart: boolean;
   /** Null, and what has passed: at once. */
@@ -25,6 +25,11 @@ export interface NewJob {
   idleTimeoutMs: number | null;
   /** Started by its room. */
   automatic: boolean;
+  /** The recording it is a run of. */
+  recordingId?: string;
+  /** How long its source may take to send its first media, and to come back; as pages may when left out. */
+  startTimeoutMs?: number | null;
+  reconnectTimeoutMs?: number | null;
   /** The row of its kind. */
   detail: Pick<Prisma.JobUncheckedCreateInput, 'archive' | 'render' | 'targets'>;
 }
@@ -66,8 +71,7 @@ export function createJobStarter(deps: { db: Database; wake: Wake; config: Confi
           data: {
             ...{ ...row, ...detail, id: jobId, state, launchAt, maxDurationMs },
             source: source as unknown as Prisma.InputJsonObject,
-            // Nothing is made of what is only sent on: half of the space is for the result.
-            expectedBytes: Math.ceil(expectedBytes({ ...source, maxDurationMs }) / (source.keep === false ? 2 : 1)),
+            expectedBytes: bytesOf(source, maxDurationMs),
             accessTokenHash: token.hash,
             eventSequence: 1,
             deadlineAt: launchAt ?? new Date(Date.now() + config.queueTimeoutMs),
@@ -88,4 +92,11 @@ export function createJobStarter(deps: { db: Database; wake: Wake; config: Confi
       return { jobId: started.jobId, accessToken: started.created ? token.token : null, sequence: 1 };
     },
   };
+}
+
+function bytesOf(source: Source, maxDurationMs: number): number {
+  if (source.kind === 'stream') return expectedStreamBytes(source.recording);
+  const bytes = expectedBytes({ ...source, maxDurationMs });
+  // Nothing is made of what is only sent on: half of the space is for the result.
+  return source.keep === false ? Math.ceil(bytes / 2) : bytes;
 }

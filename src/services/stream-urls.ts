@@ -17,6 +17,9 @@ import { UrlRefusedError, ValidationError } from './errors.js';
 /** The URL in one spelling, if it may be recorded from. Throws ValidationError (malformed, wrong scheme for the type) and UrlRefusedError. */
 export type StreamUrlCheck = (type: InputType, text: string, field?: string) => Promise<string>;
 
+/** The URL of an input as it may be shown to those who may not open it. */
+export const maskedStreamUrl = (type: InputType, text: string): string => shownStreamUrl(read(type, text, 'url'));
+
 /** Checks URLs of at most 2,048 characters. A name that is not known yet passes. */
 export function createStreamUrlCheck(config: Config): StreamUrlCheck {
   return async (type, text, field = 'url') => {

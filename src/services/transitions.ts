@@ -33,6 +33,8 @@ interface CurrentState {
   shown: number | null;
 }
 
+type Deadlined = Pick<Job, 'maxDurationMs' | 'startedAt' | 'pausedMs' | 'startTimeoutMs' | 'reconnectTimeoutMs'>;
+
 /** A job keeps the reason of its ending on its way to the end; on entering these what was the matter before is over. */
 const keepsNoReason: readonly JobState[] = ['RECORDING', 'PAUSED'];
 
@@ -46,10 +48,12 @@ export function createTransitions({
   config: Pick<Config, 'queueTimeoutMs' | 'standbyTimeoutMs' | 'pauseTimeoutMs'>;
 }) {
   /** When a job that enters `state` now leaves it by itself at the latest; null for a final one. */
-  function deadlineIn(state: JobState, job: Pick<Job, 'maxDurationMs' | 'startedAt' | 'pausedMs'>): Date | null {
+  function deadlineIn(state: JobState, job: Deadlined): Date | null {
     const recordsUntil = (job.startedAt?.getTime() ?? Date.now()) + job.maxDurationMs + job.pausedMs;
     const limitsMs: Partial<Record<JobState, number>> = {
       ...stateLimitsMs,
+      STARTING: stateLimitsMs.STARTING + (job.startTimeoutMs ?? 0),
+      RECONNECTING: stateLimitsMs.RECONNECTING + (job.reconnectTimeoutMs ?? 0),
       QUEUED: config.queueTimeoutMs,
       STANDBY: config.standbyTimeoutMs,
       PAUSED: config.pauseTimeoutMs,

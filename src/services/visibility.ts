@@ -30,6 +30,12 @@ export function visibleRooms(viewer: Viewer): Prisma.RoomWhereInput {
   }
 }
 
+/** Recordings that were not deleted: what the token of a job shows is that job, not all others of its recording. */
+export function visibleRecordings(viewer: Viewer): Prisma.RecordingWhereInput {
+  const { projectId } = viewer;
+  return viewer.kind === 'key' ? { projectId, deletedAt: null } : { projectId, id: noId };
+}
+
 /** Sessions: with a job's own token, the one that job is of; with a room's none. */
 export function visibleSources(viewer: Viewer): { projectId: string; jobs?: { some: { id: string } } } {
   const { projectId } = viewer;

@@ -5,6 +5,7 @@ import type { Job } from '../generated/prisma/client.js';
 import { encodeId } from '../global-id.js';
 import { archiveStatus } from '../jobs/archive-status.js';
 import type { JobEventPayload } from '../jobs/events.js';
+import { recordingStateOf } from '../jobs/recording-state.js';
 import { renderStatus } from '../jobs/render-status.js';
 
 /** What a callback tells of its job: the row as the change left it. */
@@ -14,6 +15,7 @@ export type CallbackJob = Pick<
   | 'projectId'
   | 'kind'
   | 'roomId'
+  | 'recordingId'
   | 'eventSequence'
   | 'callbackUrl'
   | 'progress'
@@ -33,6 +35,10 @@ export async function appendDelivery(transaction: Transaction, job: CallbackJob,
   const { state, previousState, reason, message, actor, occurredAt } = change;
   const archive = await transaction.archive.findUnique({ where: { id: job.id }, select: { name: true } });
   const render = job.kind === 'RENDER' && (await transaction.render.findUnique({ where: { id: job.id } }));
+  const recording =
+    job.recordingId &&
+    (await transaction.recording.findUnique({ where: { id: job.recordingId }, select: { name: true } }));
+  const statuses = render ? renderStatus : recording ? recordingStateOf : archiveStatus;
   await transaction.webhookDelivery.create({
     data: {
       id: uuid(),
@@ -54,9 +60,12 @@ export async function appendDelivery(transaction: Transaction, job: CallbackJob,
               sessionId: job.roomId && encodeId('Room', job.roomId),
             }
           : {}),
+        ...(recording && job.recordingId
+          ? { recordingId: encodeId('Recording', job.recordingId), name: recording.name }
+          : {}),
         kind: job.kind,
         seq: job.eventSequence,
-        status: (render ? renderStatus : archiveStatus)[state].toLowerCase(),
+        status: statuses[state].toLowerCase(),
         state,
         previousState,
         reason,

@@ -1,9 +1,10 @@
 import { pino } from 'pino';
+import { v7 as uuid } from 'uuid';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { childEnvironment, loadConfig } from '../../src/config.js';
 import type { Database } from '../../src/db.js';
 import { createWake } from '../../src/events/outbox.js';
-import { admit, type Room } from '../../src/jobs/admission.js';
+import { admit, type Pool, type Room } from '../../src/jobs/admission.js';
 import { expectedBytes } from '../../src/jobs/bitrate.js';
 import { createCaptures } from '../../src/services/captures.js';
 import { createPlacement } from '../../src/services/placement.js';
@@ -14,26 +15,38 @@ import { type OwnDatabase, ownDatabase } from '../testkit/database.js';
 import { createJobRow, createProject } from '../testkit/jobs.js';
 
 const room = (machineId: string, more: Partial<Room> = {}): Room => ({
-  ...{ machineId, jobs: 0, freeSlots: 2, freeBytes: 100, freeBytesWhenIdle: 100 },
+  ...{ machineId, jobs: { encode: 0, copy: 0 }, freeSlots: { encode: 2, copy: 2 } },
+  ...{ freeBytes: 100, freeBytesWhenIdle: 100 },
   ...more,
 });
-const job = (jobId: string, bytes = 10) => ({ jobId, expectedBytes: bytes });
-const places = (waiting: { jobId: string; expectedBytes: number }[], rooms: Room[]) =>
+const job = (jobId: string, bytes = 10, pool: Pool = 'encode') => ({ jobId, expectedBytes: bytes, pool });
+const encode = (count: number) => ({ encode: count, copy: 2 });
+const places = (waiting: ReturnType<typeof job>[], rooms: Room[]) =>
   Object.fromEntries(admit(waiting, rooms).map(({ jobId, machineId }) => [jobId, machineId]));
 
 describe('admission', () => {
   test('first in, first out, to the emptiest machine that has a slot and room on its disk', () => {
-    expect(places([job('a'), job('b'), job('c')], [room('x'), room('y', { freeSlots: 1 })])).toEqual({
+    expect(places([job('a'), job('b'), job('c')], [room('x'), room('y', { freeSlots: encode(1) })])).toEqual({
       a: 'x',
       b: 'y',
       c: 'x',
     });
-    expect(places([job('a'), job('b')], [room('x', { freeSlots: 1 })])).toEqual({ a: 'x' });
-    expect(places([job('a', 60)], [room('x', { freeBytes: 50 }), room('y', { jobs: 1 })])).toEqual({ a: 'y' });
+    expect(places([job('a'), job('b')], [room('x', { freeSlots: encode(1) })])).toEqual({ a: 'x' });
+    expect(places([job('a', 60)], [room('x', { freeBytes: 50 }), room('y', { jobs: { encode: 1, copy: 0 } })])).toEqual(
+      { a: 'y' },
+    );
   });
 
   test('two jobs do not get the same room on a disk', () => {
     expect(places([job('a', 60), job('b', 60)], [room('x', { freeBytesWhenIdle: 0 })])).toEqual({ a: 'x' });
+  });
+
+  test('streams that are copied have places of their own, and neither kind waits for the other', () => {
+    const waiting = [job('a'), job('b'), job('c', 10, 'copy'), job('d', 10, 'copy'), job('e', 10, 'copy')];
+    expect(places(waiting, [room('x', { freeSlots: { encode: 1, copy: 2 } })])).toEqual({ a: 'x', c: 'x', d: 'x' });
+    expect(places([job('a', 10, 'copy')], [room('x', { freeSlots: { encode: 5, copy: 0 } })])).toEqual({});
+    const busy = room('x', { jobs: { encode: 0, copy: 3 }, freeSlots: { encode: 2, copy: 9 } });
+    expect(places([job('a', 10, 'copy')], [busy, room('y', { jobs: { encode: 1, copy: 0 } })])).toEqual({ a: 'y' });
   });
 
   test('a job too large for every machine holds up nobody', () => {
@@ -41,7 +54,7 @@ describe('admission', () => {
   });
 
   test('a job that fits once the present ones have ended is not overtaken where it will go, and elsewhere it is', () => {
-    const busy = { freeBytes: 30, jobs: 1 };
+    const busy = { freeBytes: 30, jobs: { encode: 1, copy: 0 } };
     expect(places([job('large', 80), job('small')], [room('x', busy)])).toEqual({});
     expect(
       places([job('large', 80), job('small')], [room('x', busy), room('y', { ...busy, freeBytesWhenIdle: 60 })]),
@@ -111,6 +124,47 @@ describe('placing jobs', () => {
     await placement().run();
     expect(await machineOf(second)).toBe('m');
     expect(await machineOf(third)).toBe('m');
+  });
+
+  async function ofRecording(recordingId: string, mode: 'COPY' | 'TRANSCODE' = 'COPY'): Promise<string> {
+    const jobId = await waiting(1n);
+    const source = { kind: 'stream', recording: { video: { mode } } };
+    await db.job.update({ where: { id: jobId }, data: { recordingId, kind: 'RECORDING', source } });
+    return jobId;
+  }
+  const recording = async (): Promise<string> => {
+    const data = { id: uuid(), projectId, name: 'r', config: {}, inputType: 'HLS', format: 'MP4' };
+    return (await db.recording.create({ data })).id;
+  };
+
+  test('streams take places of those that encode only where they are encoded', async () => {
+    await machine('m', null);
+    await db.machine.updateMany({ data: { slots: 1, copySlots: 1 } });
+    const page = await waiting(1n);
+    const copied = await ofRecording(await recording());
+    const another = await ofRecording(await recording());
+    const encoded = await ofRecording(await recording(), 'TRANSCODE');
+    await placement().run();
+    const places = await Promise.all([page, copied, another, encoded].map(machineOf));
+    expect(places).toEqual(['m', 'm', null, null]);
+    await db.machine.updateMany({ data: { slots: 2, copySlots: 1 } });
+    await placement().run();
+    expect([await machineOf(another), await machineOf(encoded)]).toEqual([null, 'm']);
+  });
+
+  test('no two runs of one recording record at once: the newest waits until the one before it records no more', async () => {
+    await machine('m', null);
+    await db.machine.updateMany({ data: { copySlots: 9 } });
+    const recordingId = await recording();
+    const first = await ofRecording(recordingId);
+    await placement().run();
+    const [second, third] = [await ofRecording(recordingId), await ofRecording(recordingId)];
+    await placement().run();
+    expect([await machineOf(first), await machineOf(second), await machineOf(third)]).toEqual(['m', null, null]);
+    await db.job.update({ where: { id: first }, data: { state: 'FINALIZING' } });
+    await placement().run();
+    // A run that was replaced before it began is given up; it is not for it to record first.
+    expect([await machineOf(second), await machineOf(third)]).toEqual([null, 'm']);
   });
 
   test('a machine that does not know its disk takes what comes', async () => {

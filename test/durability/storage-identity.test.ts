@@ -65,15 +65,18 @@ describe('a machine that keeps files where the API does not look', () => {
   test('offers nothing until it is known that they are the same', async () => {
     const machines = createMachines({ db: own.db, wake: () => {} });
     const report = (storageId: string) =>
-      machines.report({ id: 'm', version: '1', slots: 3, freeBytes: null, storageId });
-    const offered = async () => (await own.db.machine.findUniqueOrThrow({ where: { id: 'm' } })).slots;
+      machines.report({ id: 'm', version: '1', slots: 3, copySlots: 9, inputHost: 'here', freeBytes: null, storageId });
+    const offered = async () => {
+      const { slots, copySlots } = await own.db.machine.findUniqueOrThrow({ where: { id: 'm' } });
+      return slots + copySlots;
+    };
     expect(await report('local:here')).toEqual({ kind: 'storage-unknown' });
     expect(await offered()).toBe(0);
     await announceStorage(own.db, 's3:aws/b/');
     expect(await report('local:here')).toEqual({ kind: 'other-storage', servedFrom: 's3:aws/b/' });
     expect(await offered()).toBe(0);
     expect(await report('s3:aws/b/')).toEqual({ kind: 'offered' });
-    expect(await offered()).toBe(3);
+    expect(await offered()).toBe(12);
   });
 
   test('is told so in its log, once, while the machine beside the API gets the jobs', async () => {

@@ -22,7 +22,8 @@ function outletsOf(parts: GrowingParts, allowedNetworks = ['127.0.0.0/8']) {
     folder: parts.folder,
     ffmpeg: 'ffmpeg',
     egress: { allowedNetworks, allowedHosts: [], deniedPorts: [] },
-    live: null,
+    pieces: { jobId: 'test', incarnation: 1, store: null },
+    live: false,
     note: (text) => notes.push(text),
   });
   onTestFinished(() => outlets.close());

@@ -32,7 +32,8 @@ test('pieces of a growing part are complete, follow on each other, and go on wit
   const outlets = createOutlets({
     ...{ folder: parts.folder, ffmpeg: 'ffmpeg', note: () => {} },
     egress: { allowedNetworks: [], allowedHosts: [], deniedPorts: [] },
-    live: { jobId: 'test', incarnation: 1, store: null },
+    pieces: { jobId: 'test', incarnation: 1, store: null },
+    live: true,
   });
   onTestFinished(() => outlets.close());
   const listFile = join(parts.folder, liveFolder, liveListName);
@@ -83,7 +84,8 @@ test('pieces are in the bucket as they are here, and both are gone once they are
   const outlets = createOutlets({
     ...{ folder, ffmpeg: 'ffmpeg', note: () => {} },
     egress: { allowedNetworks: [], allowedHosts: [], deniedPorts: [] },
-    live: { jobId: 'test', incarnation: 1, store },
+    pieces: { jobId: 'test', incarnation: 1, store },
+    live: true,
   });
   onTestFinished(() => outlets.close());
   outlets.partBegan(1);

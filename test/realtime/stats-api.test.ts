@@ -10,8 +10,8 @@ import { createJobRow, createProject } from '../testkit/jobs.js';
 import { createKey } from '../testkit/keys.js';
 import { createSession, writeJobStats, writeSessionStats } from '../testkit/stats.js';
 
-const jobStats =
-  'subscription($id: ID!, $interval: Int) { jobStats(jobId: $id, interval: $interval) { frames size position dropped fps duplicated progress job { id state } } }';
+const jobStats = `subscription($id: ID!, $interval: Int) { jobStats(jobId: $id, interval: $interval) { frames size position dropped fps duplicated progress bitrateKbits outTime job { id state }
+   link { bitrate rtt bufferDelay packetsReceived packetsLost packetsRetransmitted packetsDropped receiveCapacity activeStreams } } }`;
 const sessionStats =
   'subscription($id: ID!, $interval: Int) { sessionStats(sessionId: $id, interval: $interval) { sourceBytes transcodedBytes ingestRate outgoingRate isHealthy issues } }';
 const activeStats =
@@ -54,7 +54,11 @@ describe('statistics by the API', () => {
       data: {
         jobStats: {
           ...{ frames: '5000000', size: '5000000000', position: 165_000, dropped: '1', duplicated: '2' },
-          ...{ fps: 29.97, progress: 12.5, job: { id, state: 'RECORDING' } },
+          ...{ fps: 29.97, progress: 12.5, job: { id, state: 'RECORDING' }, bitrateKbits: 2_500, outTime: '165000000' },
+          link: {
+            ...{ bitrate: 2_400_000, rtt: 12.5, bufferDelay: 118, packetsReceived: 5_000_000_000, packetsLost: 3 },
+            ...{ packetsRetransmitted: 2, packetsDropped: 1, receiveCapacity: 90_000_000, activeStreams: 1 },
+          },
         },
       },
     });

@@ -16,11 +16,13 @@ import {
   type HostSpec,
   hostFiles,
   type ManifestEntry,
+  type OpenSource,
   type PageSource,
   partFile,
   type TargetSpec,
 } from '../../src/jobs/capture.js';
 import type { WarningCode } from '../../src/jobs/warnings.js';
+import type { RecordingConfig } from '../../src/recordings/config.js';
 import { findHost, killHost, readStatus, startHost } from '../../worker/host/client.js';
 import { readManifest } from '../../worker/parts/manifest.js';
 
@@ -94,6 +96,21 @@ export interface TestHost {
 
 /** Starts a host on a page; it is killed when the test is finished, whatever happened. */
 export async function hostOn(url: string, settings: HostSettings = {}): Promise<TestHost> {
+  return startTestHost(settings, (source) => ({
+    ...{ kind: 'page', url, width: 640, height: 360, fps: 15, loadTimeoutMs: 20_000 },
+    ...source,
+  }));
+}
+
+/** Starts a host on a live input; it is killed when the test is finished, whatever happened. */
+export async function hostOnStream(recording: RecordingConfig, settings: HostSettings = {}): Promise<TestHost> {
+  return startTestHost(settings, () => ({ kind: 'stream', recording }));
+}
+
+async function startTestHost(
+  settings: HostSettings,
+  sourceOf: (source: Partial<Omit<PageSource, 'kind' | 'url'>>) => OpenSource,
+): Promise<TestHost> {
   const folder = join(mkdtempSync(join(settings.within ?? tmpdir(), 'tapedeck-test-')), 'i1');
   const { maxDurationMs = 60_000, leaseTimeoutMs = 60_000, egress, within: _, ...others } = settings;
   const { hold = null, endsAt = null, diskReserveBytes = 16 * 1_048_576, targets = [], ...rest } = others;
@@ -103,7 +120,7 @@ export async function hostOn(url: string, settings: HostSettings = {}): Promise<
     {
       jobId: 'test',
       incarnation: 1,
-      source: { kind: 'page', url, width: 640, height: 360, fps: 15, loadTimeoutMs: 20_000, ...source },
+      source: sourceOf(source),
       arrangement: { layout: null, targets },
       ...{ publication: null, listenAddress: '127.0.0.1', live, directMedia: false },
       egress: { allowedNetworks: ['127.0.0.0/8'], allowedHosts: [], deniedPorts: [], ...egress },

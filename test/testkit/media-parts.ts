@@ -12,11 +12,13 @@ export const mediaTools = { ffmpeg: 'ffmpeg', ffprobe: 'ffprobe' };
 export const smallCard: Size = { width: 320, height: 240 };
 
 // What recorders write: parts must be readable up to the last quarter of a second at any time.
-const partOptions = [
+const videoOptions = [
   ...['-c:v', 'libx264', '-preset', 'veryfast', '-b:v', '1500k', '-maxrate', '1500k', '-bufsize', '3M', '-g', '60'],
-  ...['-pix_fmt', 'yuv420p', '-c:a', 'aac', '-b:a', '128k'],
-  ...['-f', 'matroska', '-cluster_time_limit', '250', '-flush_packets', '1'],
+  ...['-pix_fmt', 'yuv420p'],
 ];
+const audioOptions = ['-c:a', 'aac', '-b:a', '128k'];
+const fileOptions = ['-f', 'matroska', '-cluster_time_limit', '250', '-flush_packets', '1'];
+const partOptions = [...videoOptions, ...audioOptions, ...fileOptions];
 
 export const temporaryFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'tapedeck-test-'));
 
@@ -28,6 +30,43 @@ export async function writePart(file: string, seconds: number, firstNumber = 0, 
   });
   const [code] = await once(child, 'close');
   if (code !== 0) throw new Error(`ffmpeg could not write ${file}: status ${code}`);
+}
+
+/** How a part is to be encoded. */
+export interface PartEncoding {
+  seconds: number;
+  firstNumber?: number;
+  size?: Size;
+  /** ffmpeg's options; null: none of the kind is in it. */
+  video?: readonly string[] | null;
+  audio?: readonly string[] | null;
+}
+
+/** Writes a part in other codecs than recorders do by themselves, such as a source sends it that is only copied. */
+export async function writeEncodedPart(file: string, encoding: PartEncoding): Promise<void> {
+  const { seconds, firstNumber = 0, size = smallCard, video = videoOptions, audio = audioOptions } = encoding;
+  const streams = [...(video ? ['-map', '0:v', ...video] : []), ...(audio ? ['-map', '1:a', ...audio] : [])];
+  const inputs = cardInputs(size, firstNumber);
+  const args = ['-v', 'error', '-y', ...inputs, '-t', String(seconds), ...streams, ...fileOptions, file];
+  const child = spawn('ffmpeg', args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  const [code] = await once(child, 'close');
+  if (code !== 0) throw new Error(`ffmpeg could not write ${file}: status ${code}`);
+}
+
+/** What a decoder says of all of a file; empty when there is nothing to say. */
+export async function decodingProblems(file: string): Promise<string> {
+  const args = ['-v', 'warning', '-i', file, '-map', '0', '-fps_mode', 'passthrough', '-f', 'null', '-'];
+  const child = spawn('ffmpeg', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  let text = '';
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk;
+  });
+  await once(child, 'close');
+  // What ffmpeg says of its own output, and of channels and lengths that a file of plain samples does not name, is nothing amiss.
+  const lines = text
+    .split('\n')
+    .filter((line) => !/^\[null @|^Guessed Channel Layout|Estimating duration|^ *Last message/.test(line));
+  return lines.join('\n').trim();
 }
 
 /** Writes a part in real time and kills its writer with SIGKILL after `seconds`; returns how many frames it had been given. */

@@ -4,7 +4,14 @@ import type { Database } from '../../src/db.js';
 import { createWake, statsChannel } from '../../src/events/outbox.js';
 import type { SessionFigures } from '../../src/events/stats-readings.js';
 import type { JobStats } from '../../src/generated/prisma/client.js';
+import type { LinkStats } from '../../src/jobs/capture.js';
 import { createRoom, unheededSince } from './jobs.js';
+
+/** Of an SRT link, as it is written with each. */
+export const writtenLink: LinkStats = {
+  ...{ bitrate: 2_400_000, rttMs: 12.5, bufferMs: 118, packetsReceived: 5_000_000_000, packetsLost: 3 },
+  ...{ packetsRetransmitted: 2, packetsDropped: 1, capacity: 90_000_000, activeStreams: 1 },
+};
 
 /** Writes the job's statistics and announces them; `frames` tells one value from another. */
 export async function writeJobStats(db: Database, jobId: string, frames: number): Promise<JobStats> {
@@ -24,7 +31,7 @@ export function writeJobStatsUnannounced(db: Database, jobId: string, frames: nu
     duplicated: 2,
   };
   const rates = { fps: 29.97, bitrate: 2.5e6, speed: 1.01, progress: 12.5 };
-  const values = { incarnation: 1, ...counts, ...rates, updatedAt: new Date() };
+  const values = { incarnation: 1, ...counts, ...rates, link: { ...writtenLink }, updatedAt: new Date() };
   return db.jobStats.upsert({ where: { jobId }, create: { jobId, ...values }, update: values });
 }
 

@@ -1,7 +1,7 @@
 /** Recording one job on this machine, over as many hosts as it takes. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure, Context } from '@temporalio/activity';
-import type { HostCommand, HostOutcome, HostSpec } from '../../src/jobs/capture.js';
+import type { HostCommand, HostOutcome, HostSpec, Source } from '../../src/jobs/capture.js';
 import { hostSuspendedFailure, type RecorderWish, type RecordResult } from '../../src/jobs/messages.js';
 import { failure, type JobReason } from '../../src/jobs/reasons.js';
 import { stateLimitsMs } from '../../src/jobs/states.js';
@@ -12,15 +12,20 @@ import { commandHost, endHost, incarnationFolder, incarnationsIn } from '../host
 import { jobFolder } from '../machine.js';
 import { attend, leaseOf } from './attend.js';
 import type { Baseline } from './bookkeeper.js';
+import { createPieceDelivery } from './piece-delivery.js';
 import type { RecorderDeps } from './recorder.js';
 import { watchHost } from './watch.js';
 
 /** A host ends itself when its worker has been gone for this long: nobody would ever collect what it records. */
 const leaseTimeoutMs = 300_000;
+/** How often the files of a host are looked at: there may be very many that record streams. */
+const lookIntervalMs = { page: 200, stream: 500 } as const;
 /** Hosts that end one after the other without recording anything: something is wrong with the machine, not the page. */
 const fruitlessHostsLimit = 3;
 /** How often a page that was recorded before, and cannot be loaded now, is tried again. */
 const pageRetryMs = 2_000;
+/** So long the last pieces of a split recording may take; then they are made anew with what else the job lacks. */
+const lastPiecesLimitMs = 10_000;
 /** Failures that may be over soon, when it is the page's own server that is being restarted. */
 const passingFailures: readonly JobReason[] = ['PAGE_UNREACHABLE', 'PAGE_HTTP_ERROR', 'PAGE_LOAD_TIMEOUT'];
 
@@ -50,7 +55,8 @@ export async function recordJob(
   let fruitless = 0;
   let failingSince: number | undefined;
 
-  const job = await db.job.findUniqueOrThrow({ where: { id: jobId } });
+  const job = await db.job.findUniqueOrThrow({ where: { id: jobId }, include: { recording: true } });
+  const source = job.source as unknown as Source;
 
   // A host of this machine is adopted while it is the job's newest; what an older one still does is no longer wanted.
   let incarnation = incarnationsIn(folder).at(-1);
@@ -114,6 +120,12 @@ export async function recordJob(
       give({ command }).catch((error) =>
         log.warn({ jobId, err: error, command }, 'a recorder host did not take a command'),
       );
+    const pieces =
+      job.recording &&
+      createPieceDelivery({
+        ...{ jobId, incarnation: current, folder: hostFolder, name: job.recording.name },
+        ...{ captures, storage: deps.storage, tools: config.recorder, log },
+      });
     return attend({
       context,
       folder: hostFolder,
@@ -126,8 +138,9 @@ export async function recordJob(
         // Asked while there was no host yet.
         if (attention.stopAsked) await tell('stop');
         if (isSuspending()) await tell('suspend');
-        return watchHost(deps, {
+        const outcome = await watchHost(deps, {
           jobId,
+          pieces,
           incarnation: current,
           folder: hostFolder,
           maxDurationMs: job.maxDurationMs,
@@ -136,29 +149,32 @@ export async function recordJob(
           tellRecording: () => deps.engine.tellRecording(jobId),
           tellStandby: () => deps.engine.tellStandby(jobId),
           nudges: () => attention.nudges,
-          readWish: () => captures.wishOf(jobId),
+          lookIntervalMs: lookIntervalMs[source.kind],
+          readWanted: () => captures.wantedOf(jobId),
           steer: (wish) => void tell(wish),
-          readArrangement: () => captures.arrangementOf(jobId),
           arrange: (arrangement) => give({ command: 'arrange', arrangement }).catch(() => false),
           beat: () => context.heartbeat(),
           detached,
         });
+        await pieces?.close(lastPiecesLimitMs);
+        return outcome;
       },
-    });
+    }).finally(() => pieces?.close(0));
   }
 
   async function specOf(begun: Incarnation, { bytes, parts }: RecordedBefore): Promise<HostSpec> {
     const { ffmpeg, ffprobe, chromium, browserUser } = config.recorder;
     const { incarnation, source, maxDurationMs, endsAt, hold } = begun;
     const publication = await captures.publicationOf(begun.job);
-    const url = source.url ?? (await deps.viewerPageUrl(begun.job, source, publication));
+    const url =
+      source.kind === 'page' ? (source.url ?? (await deps.viewerPageUrl(begun.job, source, publication))) : null;
     return {
       ...{ jobId, incarnation, maxDurationMs, endsAt, hold, publication },
-      source: { ...source, url },
-      arrangement: await captures.arrangementOf(jobId),
+      source: source.kind === 'page' ? { ...source, url: url as string } : source,
+      arrangement: (await captures.wantedOf(jobId)).arrangement,
       live: begun.job.automatic,
       egress: egressPolicy(config, url),
-      directMedia: source.url === null,
+      directMedia: source.kind === 'page' && source.url === null,
       diskReserveBytes: config.diskReserveBytes,
       recordedBefore: { bytes, parts },
       leaseTimeoutMs,

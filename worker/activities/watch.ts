@@ -2,11 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Arrangement, HostOutcome, HostPhase, HostStatus, ManifestEntry } from '../../src/jobs/capture.js';
 import type { RecorderWish } from '../../src/jobs/messages.js';
+import type { Wanted } from '../../src/services/captures.js';
 import { findHost, killHost, readStatus } from '../host/client.js';
 import { readManifest } from '../parts/manifest.js';
 import { type Baseline, type BookDeps, createBookkeeper, type Wished } from './bookkeeper.js';
+import type { PieceDelivery } from './piece-delivery.js';
 
-const lookIntervalMs = 200;
 const tellIntervalMs = 1_000;
 
 /** A host that says nothing for this long is not beaten for: its loop hangs, though the process lives. */
@@ -34,18 +35,20 @@ export interface Watch {
   /** A host that has been unwell for this long is killed, so that another one goes on: less than a heartbeat timeout. */
   unwellLimitMs: number;
   baseline: Baseline;
+  /** Takes the pieces of a split recording; null where nothing is a recording. */
+  pieces: Pick<PieceDelivery, 'add'> | null;
   /** Tells the workflow of the first frame; tried again until it succeeds. */
   tellRecording(): Promise<void>;
   /** Tells the workflow that the host waits to record; tried again until it succeeds. */
   tellStandby(): Promise<void>;
   /** How often it was said that something else may be wished now. */
   nudges(): number;
-  /** What the host shall be doing, by the job's row; undefined when it may do as it does. */
-  readWish(): Promise<RecorderWish | undefined>;
+  /** How often is looked, milliseconds. */
+  lookIntervalMs: number;
+  /** What the host shall be doing, and how, by the job's row. */
+  readWanted(): Promise<Wanted>;
   /** Tells the host what is wished of it. */
   steer(wish: RecorderWish): void;
-  /** How the capture shall be arranged, by the job's row. */
-  readArrangement(): Promise<Arrangement>;
   /** Tells the host of it; false when it did not take it. */
   arrange(arrangement: Arrangement): Promise<boolean>;
   /** Called at each look while the recording goes well. */
@@ -65,7 +68,7 @@ export async function watchHost(deps: BookDeps, watch: Watch): Promise<WatchResu
   const ended = new AbortController();
   const told = new Set<string>();
   let steeredMs = Number.NEGATIVE_INFINITY;
-  let wishedMs = Number.NEGATIVE_INFINITY;
+  let wishTurn: number | null = null;
   let wished: Wished = { wish: undefined, nudges: -1 };
   let arranged: string | null = null;
   let unread = 0;
@@ -79,18 +82,19 @@ export async function watchHost(deps: BookDeps, watch: Watch): Promise<WatchResu
 
   async function lookForWish(): Promise<void> {
     const nudges = watch.nudges();
-    if (nudges === wished.nudges && performance.now() - wishedMs < wishIntervalMs) return;
-    wishedMs = performance.now();
-    const wish = await watch.readWish();
+    const turn = Math.floor(performance.now() / wishIntervalMs);
+    if (nudges === wished.nudges && turn === wishTurn) return;
+    wishTurn = turn;
+    const { wish, arrangement } = await watch.readWanted();
     if (wish !== wished.wish || nudges !== wished.nudges) wished = { wish, nudges };
-    await arrange();
+    await arrange(arrangement);
   }
 
   /** The first time always: whoever started the host may have read the row long ago. */
-  async function arrange(): Promise<void> {
-    const { layout, targets } = await watch.readArrangement();
-    const wanted = JSON.stringify([layout, targets.map(({ id }) => id)]);
-    if (wanted !== arranged && (await watch.arrange({ layout, targets }))) arranged = wanted;
+  async function arrange(arrangement: Arrangement): Promise<void> {
+    // What a target has got by now is nothing to tell its host.
+    const wanted = JSON.stringify({ ...arrangement, targets: arrangement.targets.map(({ id }) => id) });
+    if (wanted !== arranged && (await watch.arrange(arrangement))) arranged = wanted;
   }
 
   /** By what the host does, not by what it was told: a command that was lost, or came too early, is given again. */
@@ -143,7 +147,9 @@ export async function watchHost(deps: BookDeps, watch: Watch): Promise<WatchResu
         await book.hostDied(status?.stats);
         return { kind: 'lost' };
       }
-      await sleep(lookIntervalMs, undefined, { signal: watch.detached }).catch(() => {});
+      // All jobs of this worker in the same moment: what they ask of the database is one question.
+      const untilNextMs = watch.lookIntervalMs - (performance.now() % watch.lookIntervalMs);
+      await sleep(untilNextMs, undefined, { signal: watch.detached }).catch(() => {});
       watch.detached.throwIfAborted();
     }
   } finally {

@@ -8,6 +8,8 @@ export interface VideoFacts {
   width: number;
   height: number;
   pixelFormat: string;
+  /** Width of a pixel to its height, such as `1:1`, where it is said. */
+  pixelShape?: string;
   /** Average frames per second. */
   fps: number;
   /** Where the container counts them. */
@@ -65,6 +67,16 @@ const packetsLimitMs = 300_000;
  * from the packets. Throws ToolError when the file is no media or the time limit (30 s for the header) passes.
  */
 export async function probe(file: string, options: ProbeOptions): Promise<MediaFacts> {
+  const facts = await probeHead(file, options);
+  const durationMs = facts.durationMs ?? longest(await packetTimes(file, options));
+  return { ...facts, durationMs, closed: facts.durationMs !== null };
+}
+
+/** What the header alone says: no length where its writer was killed. Throws ToolError. */
+export async function probeHead(
+  file: string,
+  options: ProbeOptions,
+): Promise<Pick<MediaFacts, 'format' | 'video' | 'audio'> & { durationMs: number | null }> {
   const lines: string[] = [];
   await runTool(options.ffprobe, ['-v', 'error', '-show_format', '-show_streams', '-of', 'json', `file:${file}`], {
     ...options,
@@ -74,11 +86,9 @@ export async function probe(file: string, options: ProbeOptions): Promise<MediaF
   const { format, streams = [] } = JSON.parse(lines.join('\n')) as ProbeOutput;
   const video = streams.find((stream) => stream.codec_type === 'video');
   const audio = streams.find((stream) => stream.codec_type === 'audio');
-  const headerMs = milliseconds(format?.duration);
   return {
     format: format?.format_name ?? 'unknown',
-    durationMs: headerMs ?? longest(await packetTimes(file, options)),
-    closed: headerMs !== null,
+    durationMs: milliseconds(format?.duration),
     video: video ? videoFacts(video) : null,
     audio: audio
       ? { codec: audio.codec_name ?? 'unknown', sampleRate: Number(audio.sample_rate), channels: audio.channels ?? 0 }
@@ -159,6 +169,7 @@ interface ProbeStream {
   width?: number;
   height?: number;
   pix_fmt?: string;
+  sample_aspect_ratio?: string;
   avg_frame_rate?: string;
   nb_frames?: string;
   duration?: string;
@@ -179,6 +190,7 @@ function videoFacts(stream: ProbeStream): VideoFacts {
     width: stream.width ?? 0,
     height: stream.height ?? 0,
     pixelFormat: stream.pix_fmt ?? 'unknown',
+    ...(stream.sample_aspect_ratio ? { pixelShape: stream.sample_aspect_ratio } : {}),
     fps: perSeconds > 0 ? frames / perSeconds : 0,
     frames: stream.nb_frames === undefined ? null : Number(stream.nb_frames),
     durationMs: milliseconds(stream.duration),

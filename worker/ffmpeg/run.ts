@@ -1,7 +1,9 @@
 /** Runs ffmpeg or ffprobe to its end, for work after a recording: bounded in time, abortable, with the tool's own words in the error. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { basename } from 'node:path';
 import { createInterface } from 'node:readline';
+import { Readable, type Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { strangerEnvironment } from '../../src/config.js';
 
 /** Where the two programs are. */
@@ -15,6 +17,8 @@ export interface RunOptions {
   timeLimitMs: number;
   /** Kills the program; the run then fails with the signal's reason. */
   signal?: AbortSignal;
+  /** What it reads from standard input; nothing when left out. An error of it ends the program, and the run fails with it. */
+  input?: AsyncIterable<Uint8Array>;
   /** Every line of standard output, without its line end. */
   onLine?: (line: string) => void;
   /** Called every second while the program runs. */
@@ -39,13 +43,39 @@ export class ToolError extends Error {
 const keptLines = 20;
 const keptLineLength = 500;
 const beatMs = 1_000;
+/** Chunks of an input that are made while the program still works on the one before. */
+const readAhead = 3;
+
+interface Child extends ChildProcess {
+  stdin: Writable | null;
+  stdout: Readable;
+  stderr: Readable;
+}
+
+/** Answers what was wrong with the input itself; a program that has read enough of it is none of its errors. */
+async function feed(child: Child, input: RunOptions['input'], kill: () => void): Promise<Error | null> {
+  if (!input || !child.stdin) return null;
+  let failed: Error | null = null;
+  async function* watched(source: AsyncIterable<Uint8Array>) {
+    try {
+      yield* source;
+    } catch (error) {
+      failed = error instanceof Error ? error : new Error(String(error));
+      kill();
+      throw error;
+    }
+  }
+  await pipeline(Readable.from(watched(input), { highWaterMark: readAhead }), child.stdin).catch(() => {});
+  return failed;
+}
 
 /** Runs a tool until it ends with status 0. Throws ToolError, or the signal's reason when aborted; nothing is left running. */
 export async function runTool(command: string, args: readonly string[], options: RunOptions): Promise<void> {
   options.signal?.throwIfAborted();
   const tool = basename(command);
   // What it reads was recorded from strangers, so it gets none of our addresses and secrets.
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: strangerEnvironment() });
+  const stdio = [options.input ? ('pipe' as const) : ('ignore' as const), 'pipe' as const, 'pipe' as const];
+  const child = spawn(command, args, { stdio, env: strangerEnvironment() }) as Child;
   const lastLines: string[] = [];
   createInterface({ input: child.stderr }).on('line', (line) => {
     lastLines.push(line.slice(0, keptLineLength));
@@ -56,6 +86,7 @@ export async function runTool(command: string, args: readonly string[], options:
 
   let tooSlow = false;
   const kill = () => child.kill('SIGKILL');
+  const fed = feed(child, options.input, kill);
   const limit = setTimeout(() => {
     tooSlow = true;
     kill();
@@ -68,6 +99,8 @@ export async function runTool(command: string, args: readonly string[], options:
       child.once('close', (code, signal) => resolve({ code, signal }));
     });
     options.signal?.throwIfAborted();
+    const inputError = await fed;
+    if (inputError) throw inputError;
     if (end.error) {
       throw new ToolError(
         tool,

@@ -21,6 +21,7 @@ import { isDiskFull } from '../../src/storage/storage.js';
 import { removeScratchOf } from '../capture/scratch.js';
 import { freeIn } from '../parts/room.js';
 import { readJson, writeJson } from './atomic-file.js';
+import { readStatusFile } from './status-file.js';
 
 const startLimitMs = 15_000;
 const commandLimitMs = 5_000;
@@ -78,9 +79,10 @@ function spawnHost(folder: string, spec: HostSpec, lease: HostLease): ChildProce
   writeJson(join(folder, hostFiles.lease), lease, { durable: true });
   const log = openSync(join(folder, hostFiles.log), 'a');
   try {
-    const main = fileURLToPath(new URL('./main.ts', import.meta.url));
-    // Its own session: no terminal's signal reaches it. The loader by address, since the folder it runs in is not ours.
-    const host = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), main, folder], {
+    // Made of main.ts at set-up.
+    const main = fileURLToPath(new URL('../../build/host/main.js', import.meta.url));
+    // Its own session: no terminal's signal reaches it.
+    const host = spawn(process.execPath, [main, folder], {
       detached: true,
       stdio: ['ignore', log, log],
       env: hostEnvironment(),
@@ -101,7 +103,7 @@ export function findHost(folder: string): HostIdentity | null {
 
 /** The newest status, null before the first. */
 export function readStatus(folder: string): HostStatus | null {
-  return readJson<HostStatus>(join(folder, hostFiles.status));
+  return readStatusFile<HostStatus>(join(folder, hostFiles.status));
 }
 
 /** Gives a command; resolves when the host has accepted it, not when it is done. Throws when it does not answer within 5 s or refuses. */

@@ -1,15 +1,15 @@
 /** Watches the space that is left for the parts, so that recording ends in good order before there is none. */
 import { failure, type JobFailure } from '../../src/jobs/reasons.js';
 import { freeIn, joiningBytes, type Recorded, type WantedFiles } from '../parts/room.js';
+import { everySecond } from './heartbeat.js';
 import type { WarningBoard } from './warning-board.js';
 
-const lookMs = 1_000;
 const lowFactor = 2;
 // Space comes and goes by a little while others write; the warning shall not come and go with it.
 const wellFactor = 2.2;
 
 export interface DiskWatch {
-  /** Why there is not room enough to record on; null while there is. */
+  /** Why there is not room enough to record on, as it was seen within the last second; null while there is. */
   failure(): JobFailure | null;
   close(): void;
 }
@@ -36,9 +36,11 @@ export function watchDisk(options: {
     if (freeBytes > limitBytes * wellFactor) warnings.clear('DISK_LOW');
     return freeBytes < limitBytes ? failure('DISK_FULL', detail) : null;
   };
-  const timer = setInterval(look, lookMs);
-  look();
-  return { failure: look, close: () => clearInterval(timer) };
+  let latest = look();
+  const close = everySecond(() => {
+    latest = look();
+  });
+  return { failure: () => latest, close };
 }
 
 /** For a write that found no room, which the watch did not foresee. */

@@ -1,11 +1,11 @@
-/** The recorder host's process: `node --import tsx worker/host/main.ts <incarnation folder>`. Needs no database and no Temporal. */
+/** The recorder host's process: `node build/host/main.js <incarnation folder>`, which set-up makes of this. Needs no database and no Temporal. */
 import { resolve } from 'node:path';
 import { createEndRequest } from './end-request.js';
 import { runHost } from './run.js';
 
 const folder = process.argv[2];
 if (!folder) {
-  process.stderr.write('Usage: main.ts <incarnation folder>, which holds spec.json and lease.json\n');
+  process.stderr.write('Usage: main.js <incarnation folder>, which holds spec.json and lease.json\n');
   process.exit(2);
 }
 

@@ -18,16 +18,20 @@ import { createScratch } from '../capture/scratch.js';
 import { createOutlets } from '../outlets/outlets.js';
 import { openManifest } from '../parts/manifest.js';
 import { startShipper } from '../shipping/shipper.js';
+import { createChanges } from '../streams/changes.js';
 import { readJson, writeJson } from './atomic-file.js';
 import { listenForCommands } from './command-socket.js';
 import type { EndRequest } from './end-request.js';
+import { everySecond } from './heartbeat.js';
 import { createLayoutKeeper } from './layout.js';
 import { watchLease } from './lease-watch.js';
+import { createSplitting } from './splitting.js';
+import { openStatusFile } from './status-file.js';
 import { createTotals } from './totals.js';
 import { createWarningBoard } from './warning-board.js';
 import { createWish } from './wish.js';
 
-const statusMs = 500;
+const pageStatusMs = 500;
 const refusedKept = 20;
 
 /** Records as `spec.json` in the folder says and returns how it ended. Throws when the folder cannot be used. */
@@ -41,12 +45,18 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
     const warnings = createWarningBoard(note);
     const { jobId, incarnation, egress } = spec;
     const store = openPartStore(loadConfig());
-    const live = spec.live ? { jobId, incarnation, store } : null;
-    const outlets = createOutlets({ folder, ffmpeg: spec.tools.ffmpeg, egress, live, note });
+    const pieces = { jobId, incarnation, store };
+    const changes = spec.source.kind === 'stream' ? createChanges(spec.source.recording) : null;
+    const recorded = () => changes?.current() ?? (spec.source.kind === 'page' ? (spec.source.recording ?? null) : null);
+    const splitting = createSplitting(recorded, spec.tools);
+    const { split } = splitting;
+    const outlets = createOutlets({ folder, ffmpeg: spec.tools.ffmpeg, egress, pieces, live: spec.live, split, note });
     const layout = createLayoutKeeper(spec.arrangement.layout, note);
     const arrange = (wanted: Arrangement) => {
       outlets.arrange(wanted.targets);
       layout.want(wanted.layout);
+      outlets.preview(wanted.preview ?? false);
+      if (wanted.recording) changes?.set(wanted.recording);
     };
     arrange(spec.arrangement);
     const commands = await listenForCommands(scratch.socket, (given) => {
@@ -57,7 +67,7 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
       else wish.set(given.command);
     });
     // Before it counts as started: on a disk without room for it nothing can be recorded.
-    const manifest = openManifest(folder);
+    const manifest = splitting.noting(openManifest(folder));
     writeJson(
       join(folder, hostFiles.identity),
       { ...(identify(process.pid) as ProcessIdentity), socket: scratch.socket },
@@ -67,6 +77,7 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
     const totals = createTotals();
     const refused: string[] = [];
     const shipper = store && startShipper({ store, folder, jobId, incarnation, note });
+    const statusFile = openStatusFile(join(folder, hostFiles.status));
     let phase: HostPhase = 'STARTING';
     const tell = () => {
       const status: HostStatus = {
@@ -78,18 +89,26 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
         targets: outlets.statuses(),
       };
       try {
-        writeJson(join(folder, hostFiles.status), status, { durable: false });
+        statusFile.write(status);
       } catch (error) {
         // A full disk: the encoder meets it too, and the manifest tells the outcome.
         note(`status not written: ${error}`);
       }
     };
-    const telling = setInterval(tell, statusMs);
+    // A stream need not be seen to move in between.
+    const stopTelling = changes ? everySecond(tell) : every(pageStatusMs, tell);
     const lease = watchLease(folder, spec.leaseTimeoutMs, () => end.ask({ kind: 'lease-expired' }));
     tell();
 
     const kit = {
-      ...{ folder, scratch, end, wish, manifest, totals, warnings, outlets, note },
+      ...{ folder, scratch, end, wish, manifest, totals, warnings, note },
+      outlets: {
+        ...outlets,
+        partBegan(part: number) {
+          splitting.partBegan(part);
+          outlets.partBegan(part);
+        },
+      },
       setPhase(next: HostPhase) {
         phase = next;
         tell();
@@ -103,24 +122,29 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
       },
     };
     // What the other one needs is not even read: a host that copies a stream knows no browser.
-    const recording =
-      spec.source.kind === 'page'
-        ? import('./run-page.js').then(({ runPage }) => runPage(spec as PageSpec, kit, layout))
-        : import('../streams/run-stream.js').then(({ runStream }) => runStream(spec as StreamSpec, kit));
+    const recording = changes
+      ? import('../streams/run-stream.js').then(({ runStream }) => runStream(spec as StreamSpec, kit, changes))
+      : import('./run-page.js').then(({ runPage }) => runPage(spec as PageSpec, kit, layout));
     const outcome = await recording.catch((error: unknown): HostOutcome => {
       note(error instanceof Error ? `${error.stack}` : String(error));
       return { kind: 'failed', failure: asFailure(error) };
     });
     lease.close();
     commands.close();
-    clearInterval(telling);
+    stopTelling();
     manifest.append({ type: 'ended', at: Date.now(), outcome });
     manifest.close();
     phase = 'ENDED';
     tell();
+    statusFile.close();
     await shipper?.close();
     return outcome;
   } finally {
     await scratch.remove().catch((error: unknown) => note(`temporary folder not removed: ${error}`));
   }
+}
+
+function every(ms: number, listener: () => void): () => void {
+  const timer = setInterval(listener, ms);
+  return () => clearInterval(timer);
 }

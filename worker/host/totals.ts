@@ -1,5 +1,5 @@
 /** Statistics over all parts of an incarnation, from the reports of one encoder after the other. */
-import { type CaptureStats, noStats } from '../../src/jobs/capture.js';
+import { type CaptureStats, type LinkStats, noStats } from '../../src/jobs/capture.js';
 import type { EncoderProgress } from '../ffmpeg/progress.js';
 
 // Long enough that a rate does not jump with every report, short enough to show a stall soon.
@@ -24,6 +24,8 @@ export interface Totals {
   endPart(): void;
   /** Animation frames the page has drawn beyond those that were told before. */
   addPageFrames(frames: number): void;
+  /** What is known of the link that media comes over; null where nothing is. */
+  setLink(link: LinkStats | null): void;
   stats(): CaptureStats;
 }
 
@@ -32,6 +34,7 @@ export function createTotals(): Totals {
   let current: PartTotals = noStats;
   let samples: Sample[] = [];
   let pageFrames = 0;
+  let link: LinkStats | null = null;
 
   const sum = (): PartTotals => ({
     frames: before.frames + current.frames,
@@ -58,6 +61,9 @@ export function createTotals(): Totals {
     addPageFrames(frames) {
       pageFrames += frames;
     },
+    setLink(newest) {
+      link = newest;
+    },
     stats() {
       const first = samples[0];
       const last = samples.at(-1);
@@ -71,6 +77,7 @@ export function createTotals(): Totals {
         bitrate: Math.round(rate('bytes') * 8),
         speed: round(rate('positionMs') / 1000, 2),
         pageFrames,
+        ...(link ? { link } : {}),
       };
     },
   };

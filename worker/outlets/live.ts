@@ -10,7 +10,6 @@ import {
   liveFolder,
   liveListName,
   livePieceSeconds,
-  livePieces,
 } from '../../src/rooms/live-playlist.js';
 import type { PartStore } from '../../src/storage/parts.js';
 import { abortedAfter } from '../../src/time-signal.js';
@@ -20,6 +19,8 @@ import type { OpenPart, PartLine } from './part-line.js';
 import { remuxPart } from './remux.js';
 
 const retryMs = 2_000;
+/** What cannot be cut so often in a row holds media that pieces cannot: it is recorded all the same. */
+const mostFailures = 20;
 /** A piece that the storage did not take by then is left out: what comes next is more wanted. */
 const storeLimitMs = 20_000;
 /** The same of one whose turn comes this late, so that a storage that is away for long does not fill the disk. */
@@ -35,6 +36,12 @@ export interface LiveOptions {
   /** Null: pieces are on this machine, and nowhere else. */
   store: PartStore | null;
   parts: PartLine;
+  /** `first`: everything is cut, from the first part on. `newest`: from now on. */
+  from: 'first' | 'newest';
+  /** So many pieces are listed at most. */
+  kept: number;
+  /** Counts the cuts of this incarnation, so that none writes over what another has listed. */
+  nextCut: () => number;
   ffmpeg: string;
   signal: AbortSignal;
   note: (text: string) => void;
@@ -44,18 +51,22 @@ export interface LiveOptions {
 export async function makeLive(options: LiveOptions): Promise<void> {
   const { parts, signal, note } = options;
   const shelf = createShelf(options);
-  let cuts = 0;
+  let failures = 0;
   let part: OpenPart | null = null;
   let from: 'start' | 'newest' = 'start';
-  while (!signal.aborted) {
+  while (!signal.aborted && failures < mostFailures) {
     try {
-      if (from === 'start') part = await parts.next(part?.number ?? 0, signal);
+      if (part === null && options.from === 'newest') {
+        part = await parts.nextOpen(signal);
+        from = 'newest';
+      } else if (from === 'start') part = await parts.next(part?.number ?? 0, signal);
       if (!part) return;
-      cuts += 1;
-      await cut(options, { part, from, cuts }, (piece) => shelf.put(piece));
+      await cut(options, { part, from, cuts: options.nextCut() }, (piece) => shelf.put(piece));
       from = 'start';
+      failures = 0;
     } catch (error) {
-      if (signal.aborted) return;
+      if (signal.aborted) break;
+      failures += 1;
       note(`live pieces: ${error instanceof Error ? error.message : error}`);
       await sleep(retryMs, undefined, { signal }).catch(() => {});
       from = 'newest';
@@ -90,7 +101,7 @@ async function cut(
 }
 
 /** Keeps the newest pieces, and the list of them, where players get them. */
-function createShelf({ folder, jobId, incarnation, store, signal, note }: LiveOptions) {
+function createShelf({ folder, jobId, incarnation, store, kept, signal, note }: LiveOptions) {
   const list: LiveList = { gone: 0, pieces: [] };
   const pathOf = (name: string) => join(folder, liveFolder, name);
   const keyOf = (name: string) => fileKey(jobId, incarnation, `${liveFolder}/${name}`);
@@ -122,7 +133,7 @@ function createShelf({ folder, jobId, incarnation, store, signal, note }: LiveOp
       }
       list.pieces.push({ ...piece, begins: piece.begins || missed });
       missed = false;
-      for (const each of list.pieces.splice(0, list.pieces.length - livePieces)) {
+      for (const each of list.pieces.splice(0, list.pieces.length - kept)) {
         list.gone += 1;
         old.push(each.name);
       }

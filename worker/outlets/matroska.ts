@@ -1,20 +1,6 @@
 /** Finds the clusters of a Matroska file that another process is still appending to. */
 import { type FileHandle, open } from 'node:fs/promises';
-
-const ids = {
-  segment: 0x18538067,
-  tracks: 0x1654ae6b,
-  trackEntry: 0xae,
-  trackNumber: 0xd7,
-  trackType: 0x83,
-  cluster: 0x1f43b675,
-  timestamp: 0xe7,
-  simpleBlock: 0xa3,
-} as const;
-const videoType = 1;
-const keyFlag = 0x80;
-/** Longest header of an element: 4 bytes of id, 8 of size. */
-const headerBytes = 12;
+import { elementsOf, headerBytes, ids, keyFlag, numberOf, readElement, readSize, trackTypes } from '../parts/ebml.js';
 
 /** One whole cluster: a quarter of a second of media. */
 export interface Cluster {
@@ -106,35 +92,7 @@ function videoTrackOf(tracks: Buffer): number | null {
     if (id !== ids.trackEntry) continue;
     const fields = [...elementsOf(body)];
     const value = (wanted: number) => numberOf(fields.find((field) => field.id === wanted)?.body ?? Buffer.alloc(0));
-    if (value(ids.trackType) === videoType) return value(ids.trackNumber);
+    if (value(ids.trackType) === trackTypes.video) return value(ids.trackNumber);
   }
   return null;
 }
-
-function* elementsOf(bytes: Buffer): Generator<{ id: number; body: Buffer }> {
-  for (let at = 0; at < bytes.length; ) {
-    const element = readElement(bytes, at);
-    if (!element) return;
-    const start = at + element.start;
-    yield { id: element.id, body: bytes.subarray(start, start + element.size) };
-    at = start + element.size;
-  }
-}
-
-/** `start`: where its contents begin, counted from the element. Null when the bytes end before that. */
-function readElement(bytes: Buffer, at: number): { id: number; start: number; size: number } | null {
-  const idLength = Math.clz32((bytes[at] ?? 0) << 24) + 1;
-  if (idLength > 4 || at + idLength >= bytes.length) return null;
-  const size = readSize(bytes, at + idLength);
-  return size && { id: bytes.readUIntBE(at, idLength), start: size.next - at, size: size.value };
-}
-
-function readSize(bytes: Buffer, at: number): { value: number; next: number } | null {
-  const length = Math.clz32((bytes[at] ?? 0) << 24) + 1;
-  if (length > 8 || at + length > bytes.length) return null;
-  let value = (bytes[at] as number) & (0xff >> length);
-  for (let index = 1; index < length; index++) value = value * 256 + (bytes[at + index] as number);
-  return { value, next: at + length };
-}
-
-const numberOf = (bytes: Buffer): number => bytes.reduce((value, byte) => value * 256 + byte, 0);

@@ -1,0 +1,188 @@
+/** The runs of recordings: how a job of one begins, and how it is ended whatever it is at. */
+import { isDeepStrictEqual } from 'node:util';
+import type { Config } from '../config.js';
+import type { Database, Transaction } from '../db.js';
+import type { Prisma, Recording } from '../generated/prisma/client.js';
+import type { PageSource, Source } from '../jobs/capture.js';
+import type { JobReason } from '../jobs/reasons.js';
+import { type JobState, liveStates } from '../jobs/states.js';
+import { limitedTo } from '../limited.js';
+import type { RecordingConfig } from '../recordings/config.js';
+import type { Engine, EngineAnswer } from '../temporal/client.js';
+import { NotFoundError } from './errors.js';
+import { resumingInput } from './job-input.js';
+import type { ClientRequest } from './requests.js';
+import type { JobStarter, NewJob, StartedJob } from './start-job.js';
+
+/** Of the page of a room, where the recording does not say: pixels, and frames per second. */
+const usualPage = { width: 1_280, height: 720, fps: 30 };
+const usualQuality = 23;
+const usualGop = 2;
+/** Ends asked of the engine at once; each may take 15 s when it does not answer. */
+const endsAtOnce = 8;
+const begunStates: readonly JobState[] = ['RECORDING', 'RECONNECTING', 'PAUSED'];
+
+export const noSuchRecording = 'There is no such recording in this project.';
+export const configOf = (recording: Pick<Recording, 'config'>): RecordingConfig =>
+  recording.config as unknown as RecordingConfig;
+/** A room is recorded as a page; everything else as the stream that it is. */
+export const isPage = ({ input }: RecordingConfig): boolean => input.type === 'ROOM';
+
+/** Locks a recording until the end of the transaction, and answers it; null when it is deleted. To be called first of all. */
+export async function lockRecording(transaction: Transaction, id: string): Promise<Recording | null> {
+  await transaction.$queryRaw`SELECT id FROM recording WHERE id = ${id}::uuid FOR UPDATE`;
+  return transaction.recording.findUnique({ where: { id, deletedAt: null } });
+}
+
+/** Its runs that are to be recorded, or are being so, the newest first. */
+export const liveRuns = (database: Transaction, recordingId: string) =>
+  database.job.findMany({
+    where: { recordingId, state: { in: liveStates } },
+    orderBy: { id: 'desc' },
+    select: { id: true, source: true },
+  });
+
+export type RecordingRuns = ReturnType<typeof createRecordingRuns>;
+
+export function createRecordingRuns(deps: { db: Database; config: Config; engine: Engine; starter: JobStarter }) {
+  const { db, config, engine, starter } = deps;
+
+  /** What is captured for a recording. */
+  function sourceOf(recording: RecordingConfig): Source {
+    const { input, video, output } = recording;
+    if (!isPage(recording)) return { kind: 'stream', recording };
+    const encoding = video.mode === 'TRANSCODE' ? video : null;
+    return {
+      ...{ kind: 'page', url: null, room: { roomId: input.roomId as string, layout: input.layout ?? 'grid' } },
+      width: encoding?.width ?? usualPage.width,
+      height: encoding?.height ?? usualPage.height,
+      fps: Math.round(encoding?.filterFps ?? encoding?.encodingRate ?? usualPage.fps),
+      loadTimeoutMs: config.pageLoadTimeoutMs,
+      ...(encoding
+        ? {
+            encoding: {
+              quality: encoding.crf ?? usualQuality,
+              bitrate: encoding.bitrate,
+              gop: encoding.forceKeyFrames ?? usualGop,
+              profile: 'high' as const,
+            },
+          }
+        : {}),
+      ...(output.hasAudio ? {} : { hasAudio: false }),
+      ...(output.hasVideo ? {} : { hasVideo: false }),
+      recording,
+    };
+  }
+
+  async function newJob({ id, projectId, callbackUrl, ...row }: Recording): Promise<NewJob> {
+    const recording = configOf(row);
+    const { roomId, connectTimeoutMs, reconnectTimeoutMs } = recording.input;
+    const session = roomId && (await db.session.findFirst({ where: { roomId, endedAt: null }, select: { id: true } }));
+    const page = isPage(recording);
+    return {
+      ...{ projectId, kind: 'RECORDING', recordingId: id, callbackUrl, source: sourceOf(recording) },
+      ...{ autostart: true, automatic: false, launchAt: null, maxDurationMs: recording.maxDurationMs },
+      ...{ roomId, sessionId: session ? session.id : null },
+      // A room that nobody is in any more is a source that is gone.
+      idleTimeoutMs: page ? reconnectTimeoutMs : null,
+      startTimeoutMs: page ? null : connectTimeoutMs,
+      reconnectTimeoutMs: page ? null : reconnectTimeoutMs,
+      detail: {},
+    };
+  }
+
+  async function ask(jobId: string, state: JobState, reason: JobReason): Promise<EngineAnswer> {
+    if (begunStates.includes(state)) return engine.stop(jobId, reason);
+    const answer = await engine.ask(jobId, 'cancel', `cancel-for:${reason}`);
+    // It began to record just before.
+    return answer.kind === 'refused' && begunStates.includes(answer.state as JobState)
+      ? engine.stop(jobId, reason)
+      : answer;
+  }
+
+  async function end(jobId: string, reason: JobReason): Promise<void> {
+    const job = await db.job.findUnique({ where: { id: jobId } });
+    if (!job || !liveStates.includes(job.state)) return;
+    const answer = await ask(jobId, job.state, reason);
+    if (answer.kind !== 'absent') return;
+    // Its workflow was lost, or never started.
+    await engine.startJob(resumingInput(job, config));
+    await ask(jobId, job.state, reason);
+  }
+
+  return {
+    sourceOf,
+
+    /** Begins the first run of a recording that `write` writes in the same transaction; null, and nothing, if it does not. */
+    begin: async (
+      recording: Recording,
+      write: (transaction: Transaction) => Promise<boolean>,
+    ): Promise<StartedJob | null> => starter.start<true>(await newJob(recording), null, write),
+
+    /**
+     * Begins a run, and says that the recording is to be running: both or neither. Earlier runs are to be ended then. Throws
+     * NotFoundError, ConflictError.
+     */
+    async start(recordingId: string, request: ClientRequest | null): Promise<StartedJob> {
+      for (;;) {
+        const recording = await db.recording.findUnique({ where: { id: recordingId, deletedAt: null } });
+        if (!recording) throw new NotFoundError(noSuchRecording);
+        const started = await starter.start<true>(await newJob(recording), request, async (transaction) => {
+          const now = await lockRecording(transaction, recordingId);
+          // What was read before it was locked may be old.
+          if (!now || !isDeepStrictEqual(now.config, recording.config)) return false;
+          await transaction.recording.update({ where: { id: recordingId }, data: { active: true } });
+          return true;
+        });
+        if (started) return started;
+      }
+    },
+
+    /**
+     * Has a run record by another configuration from now on, as its recorder will see within 2 s. False, and nothing, where
+     * another run must take its place: a page is opened as it was when it began, but for its layout.
+     */
+    async follow(
+      transaction: Transaction,
+      { id, source: before }: { id: string; source: unknown },
+      recording: RecordingConfig,
+    ): Promise<boolean> {
+      const source = sourceOf(recording);
+      const was = before as Source;
+      if (was.kind !== source.kind) return false;
+      if (source.kind === 'page' && !isDeepStrictEqual(fixed(was), fixed(source))) return false;
+      const { connectTimeoutMs, reconnectTimeoutMs } = recording.input;
+      await transaction.job.update({
+        where: { id },
+        data: {
+          source: source as unknown as Prisma.InputJsonObject,
+          ...(source.kind === 'page'
+            ? { idleTimeoutMs: reconnectTimeoutMs }
+            : { startTimeoutMs: connectTimeoutMs, reconnectTimeoutMs }),
+        },
+      });
+      return true;
+    },
+
+    /**
+     * Has runs end: what was recorded is kept, and what has not begun is given up. Whom the engine does not answer for now is
+     * ended by the upkeep, from what the rows say.
+     */
+    async endAll(jobIds: readonly string[], reason: JobReason): Promise<{ jobId: string; error: unknown }[]> {
+      const failed: { jobId: string; error: unknown }[] = [];
+      const endOne = limitedTo(endsAtOnce)((jobId: string) =>
+        end(jobId, reason).catch((error) => failed.push({ jobId, error })),
+      );
+      await Promise.all(jobIds.map(endOne));
+      return failed;
+    },
+  };
+}
+
+/** What cannot change of a page that is recorded: not how its room is arranged, nor how long it is waited for. */
+function fixed(source: Source): object {
+  const { room, recording, ...page } = source as PageSource;
+  const { input, maxDurationMs: _, ...treated } = recording as RecordingConfig;
+  const { layout: _layout, connectTimeoutMs: _connect, reconnectTimeoutMs: _reconnect, ...opened } = input;
+  return { ...page, roomId: room?.roomId, recording: { ...treated, input: opened } };
+}
