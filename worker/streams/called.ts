@@ -87,6 +87,7 @@ async function openHttp(address: HttpAddress, options: InputOptions): Promise<Op
   return {
     ...input,
     log: () => front.problem() ?? '',
+    isOver: () => front.hasEnded(),
     refusedBy: (log) => (front.hasRefused() ? front.problem() : loginRefusal(log, front.badStatus())),
     close: () => front.close(),
   };

@@ -33,6 +33,8 @@ export interface HttpFront {
   problem(): string | null;
   /** Whether anything was refused by the gate. */
   hasRefused(): boolean;
+  /** The newest playlist says that nothing will follow. */
+  hasEnded(): boolean;
   /** Status of the last answer that was no success. */
   badStatus(): number | null;
   close(): Promise<void>;
@@ -51,6 +53,12 @@ export async function startHttpFront({ gate, onRefused, dash }: HttpFrontOptions
   let problem: string | null = null;
   let refused = false;
   let badStatus: number | null = null;
+  let hasEnded = false;
+
+  function sendList(response: ServerResponse, text: string): void {
+    hasEnded = /^#EXT-X-ENDLIST\s*$/m.test(text);
+    sendText(response, text);
+  }
 
   function refuse(text: string): void {
     refused = true;
@@ -136,6 +144,7 @@ export async function startHttpFront({ gate, onRefused, dash }: HttpFrontOptions
     proxy: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     problem: () => problem,
     hasRefused: () => refused,
+    hasEnded: () => hasEnded,
     badStatus: () => badStatus,
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
@@ -145,7 +154,7 @@ export async function startHttpFront({ gate, onRefused, dash }: HttpFrontOptions
   };
 }
 
-function sendList(response: ServerResponse, text: string): void {
+function sendText(response: ServerResponse, text: string): void {
   const body = Buffer.from(text);
   const type = 'application/vnd.apple.mpegurl';
   response.writeHead(200, { 'content-type': type, 'content-length': `${body.length}`, 'cache-control': 'no-store' });

@@ -204,9 +204,7 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
   function endedByItself({ orderly, how }: Awaited<typeof encoder.exited>): Ending {
     const { positionMs = 0 } = encoder.report() ?? {};
     if (orderly && firstMediaAt !== null && positionMs >= limitMs - 1_000) return finished({ kind: 'max-duration' });
-    // A playlist that says so has ended for good; of everything else it is not known.
-    if (orderly && firstMediaAt !== null && (type === 'HLS' || type === 'DASH'))
-      return finished({ kind: 'source-ended' });
+    if (orderly && firstMediaAt !== null && input.isOver?.()) return finished({ kind: 'source-ended' });
     return lost(`The encoder ended with ${how}. ${lastLines(log())}`);
   }
 
