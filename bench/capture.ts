@@ -1,6 +1,6 @@
 /** Cores used while a page is recorded at 1280x720 and 30 frames a second, ours against the bare pipeline, in turns. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { OpenSource } from '../src/jobs/capture.js';
+import type { OpenPage } from '../src/jobs/capture.js';
 import { type ContentReport, contentReport } from '../test/testkit/media-report.js';
 import { type Recipe, readRecipe, startBarePipeline } from './bare-pipeline.js';
 import { serveDemoPage } from './demo-page.js';
@@ -21,7 +21,7 @@ export async function benchCapture(quick: boolean): Promise<BenchResult> {
   const fileMs = quick ? windowMs : 60_000;
   const lowestFrameShare = lowestFrameShares[quick ? 'quick' : 'minute'];
   const page = await serveDemoPage();
-  const source: OpenSource = { kind: 'page', url: page.url, width: 1280, height: 720, fps: 30, loadTimeoutMs: 30_000 };
+  const source: OpenPage = { kind: 'page', url: page.url, width: 1280, height: 720, fps: 30, loadTimeoutMs: 30_000 };
   const ours: Usage[] = [];
   const bare: Usage[] = [];
   let recipe: Recipe | null = null;

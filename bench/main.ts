@@ -4,6 +4,7 @@ import { benchLatency } from './latency.js';
 import { benchLists } from './lists.js';
 import { benchOutbox } from './outbox.js';
 import { benchRealtime } from './realtime.js';
+import { benchRecording } from './recording.js';
 import type { BenchResult } from './result.js';
 import { benchRoom } from './room.js';
 import { benchSockets } from './sockets.js';
@@ -39,6 +40,10 @@ const benches: Record<string, { about: string; run: (quick: boolean) => Promise<
   tracks: {
     about: 'cores used a participant whose streams are recorded one by one, against ffmpeg that copies the same',
     run: benchTracks,
+  },
+  recording: {
+    about: 'cores, memory and time a recorded SRT stream takes, and how many two cores hold, against ffmpeg by hand',
+    run: benchRecording,
   },
   start: { about: 'from a request to the first recorded frame, against the launch of a browser', run: benchStart },
 };

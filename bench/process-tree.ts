@@ -37,6 +37,14 @@ export function residentBytes(pid: number): number {
   return Number(kilobytes) * 1024;
 }
 
+/** Memory of these processes and all their descendants, bytes; what they share with others counts in proportion. */
+export function proportionalBytes(roots: readonly number[]): number {
+  return processTree(roots).reduce((sum, pid) => {
+    const [, kilobytes = 0] = /^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1')) ?? [];
+    return sum + Number(kilobytes) * 1024;
+  }, 0);
+}
+
 /** Seconds of processor time spent so far by everything on this machine. */
 export function machineSeconds(): number {
   return cpus().reduce((sum, { times }) => sum + (times.user + times.nice + times.sys + times.irq) / 1000, 0);

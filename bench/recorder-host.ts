@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadConfig } from '../src/config.js';
-import { type HostIdentity, hostFiles, type OpenSource, partFile } from '../src/jobs/capture.js';
+import { type HostIdentity, hostFiles, type OpenPage, type OpenSource, partFile } from '../src/jobs/capture.js';
+import type { RecordingConfig } from '../src/recordings/config.js';
 import { findHost, killHost, readStatus, sendCommand, startHost } from '../worker/host/client.js';
 
 // Two page loads of 30 s and a browser launch.
@@ -26,12 +27,31 @@ export interface RunningHost {
 }
 
 /** Starts recording a page of ours; resolves when frames are being written. Throws with the host's log when none come. */
-export async function recordPage(source: OpenSource, allowedHost: string): Promise<RunningHost> {
+export async function recordPage(source: OpenPage, allowedHost: string): Promise<RunningHost> {
+  return hasBegun(await startRecorder(source, [allowedHost]));
+}
+
+/** Starts to wait for a live input, which need not be there yet. */
+export async function recordStream(recording: RecordingConfig): Promise<RunningHost> {
+  return startRecorder({ kind: 'stream', recording }, []);
+}
+
+/** Resolves when frames are being written. Throws with the host's log when none come. */
+export async function hasBegun(host: RunningHost): Promise<RunningHost> {
+  const { folder } = host;
+  const begun = await until(startLimitMs, () => (readStatus(folder)?.stats.frames ?? 0) > 0 || !findHost(folder));
+  if (begun && findHost(folder)) return host;
+  const log = readFileSync(join(folder, hostFiles.log), 'utf8').split('\n').slice(-20).join('\n');
+  await host.remove();
+  throw new Error(`The recorder host recorded nothing. Its last words:\n${log}`);
+}
+
+async function startRecorder(source: OpenSource, allowedHosts: string[]): Promise<RunningHost> {
   const { recorder } = loadConfig();
   const folder = await mkdtemp(join(tmpdir(), 'tapedeck-bench-'));
   const spec = {
     ...{ jobId: 'bench', incarnation: 1, source },
-    egress: { allowedNetworks: [], allowedHosts: [allowedHost], deniedPorts: [] },
+    egress: { allowedNetworks: [], allowedHosts, deniedPorts: [] },
     ...{
       listenAddress: '127.0.0.1',
       live: false,
@@ -47,7 +67,7 @@ export async function recordPage(source: OpenSource, allowedHost: string): Promi
     },
   };
   const identity = await startHost(folder, spec, { taskToken: '', attempt: 1, renewedAt: Date.now() });
-  const host: RunningHost = {
+  return {
     identity,
     folder,
     part: join(folder, partFile(1)),
@@ -60,11 +80,6 @@ export async function recordPage(source: OpenSource, allowedHost: string): Promi
       await rm(folder, { recursive: true, force: true });
     },
   };
-  const begun = await until(startLimitMs, () => (readStatus(folder)?.stats.frames ?? 0) > 0 || !findHost(folder));
-  if (begun && findHost(folder)) return host;
-  const log = readFileSync(join(folder, hostFiles.log), 'utf8').split('\n').slice(-20).join('\n');
-  await host.remove();
-  throw new Error(`The recorder host recorded nothing. Its last words:\n${log}`);
 }
 
 /** Resolves with true when `condition` holds, with false when it does not within the limit. */

@@ -46,8 +46,8 @@ export interface FormatFacts {
   /** Of file names, without a dot. */
   ending: string;
   mediaType: string;
-  /** Of a file with sound alone. */
-  soundType: string;
+  /** Of a file with sound alone; the same as of others where they are left out. */
+  sound?: { ending: string; mediaType: string };
   /** Null: whatever was recorded. */
   video: readonly (typeof videoCodecs)[number][] | null;
   audio: readonly (typeof audioCodecNames)[number][] | null;
@@ -59,38 +59,45 @@ export interface FormatFacts {
  */
 export const formats: Record<OutputFormat, FormatFacts> = {
   MP4: {
-    ...{ name: 'MP4', ending: 'mp4', mediaType: 'video/mp4', soundType: 'audio/mp4' },
+    ...{ name: 'MP4', ending: 'mp4', mediaType: 'video/mp4', sound: { ending: 'm4a', mediaType: 'audio/mp4' } },
     video: ['h264', 'hevc', 'av1', 'vp9', 'mpeg4', 'mpeg2video', 'mpeg1video', 'mjpeg'],
     audio: ['aac', 'mp3', 'opus', 'ac3', 'eac3', 'mp2', 'dts', 'flac'],
   },
   MKV: {
-    ...{ name: 'Matroska', ending: 'mkv', mediaType: 'video/x-matroska', soundType: 'audio/x-matroska' },
+    ...{ name: 'Matroska', ending: 'mkv', mediaType: 'video/x-matroska' },
+    sound: { ending: 'mkv', mediaType: 'audio/x-matroska' },
     ...{ video: null, audio: null },
   },
   MPEGTS: {
-    ...{ name: 'MPEG-TS', ending: 'ts', mediaType: 'video/mp2t', soundType: 'video/mp2t' },
+    ...{ name: 'MPEG-TS', ending: 'ts', mediaType: 'video/mp2t' },
     video: ['h264', 'hevc', 'mpeg4', 'mpeg2video', 'mpeg1video'],
     audio: ['aac', 'mp3', 'opus', 'ac3', 'eac3', 'mp2', 'dts'],
   },
   FLV: {
-    ...{ name: 'FLV', ending: 'flv', mediaType: 'video/x-flv', soundType: 'video/x-flv' },
+    ...{ name: 'FLV', ending: 'flv', mediaType: 'video/x-flv' },
     ...{ video: ['h264', 'flv1'], audio: ['aac', 'mp3'] },
   },
   AVI: {
-    ...{ name: 'AVI', ending: 'avi', mediaType: 'video/x-msvideo', soundType: 'video/x-msvideo' },
+    ...{ name: 'AVI', ending: 'avi', mediaType: 'video/x-msvideo' },
     video: ['h264', 'mpeg4', 'mpeg2video', 'mjpeg', 'flv1'],
     audio: ['aac', 'mp3', 'ac3', 'eac3', 'mp2', 'dts', 'pcm_s16le', 'pcm_s24le', 'pcm_f32le', 'pcm_alaw', 'pcm_mulaw'],
   },
   MP3: {
-    ...{ name: 'MP3', ending: 'mp3', mediaType: 'audio/mpeg', soundType: 'audio/mpeg' },
+    ...{ name: 'MP3', ending: 'mp3', mediaType: 'audio/mpeg' },
     ...{ video: [], audio: ['mp3'] },
   },
   M3U8: {
-    ...{ name: 'HLS', ending: 'm3u8', soundType: 'application/vnd.apple.mpegurl' },
+    ...{ name: 'HLS', ending: 'm3u8' },
     mediaType: 'application/vnd.apple.mpegurl',
     ...{ video: ['h264', 'hevc'], audio: ['aac', 'mp3', 'ac3', 'eac3'] },
   },
 };
+
+/** What a file is called and sent as. */
+export function fileKind(format: OutputFormat, hasPicture: boolean): { ending: string; mediaType: string } {
+  const { ending, mediaType, sound } = formats[format];
+  return (hasPicture ? null : sound) ?? { ending, mediaType };
+}
 
 /** Holds everything that parts hold: made where the format that was asked for does not. */
 export const fallbackFormat = 'MKV' satisfies OutputFormat;

@@ -1,12 +1,12 @@
 /** What a recorder worker writes when a job's files are made: the files, and what was measured of the parts. */
-import { v7 as uuid } from 'uuid';
 import type { Database, Transaction } from '../db.js';
 import { eventsChannel, type Wake } from '../events/outbox.js';
-import type { FileKind, Job, JobStats, Part } from '../generated/prisma/client.js';
+import type { Job, JobStats, Part } from '../generated/prisma/client.js';
 import type { PartEnd } from '../jobs/capture.js';
 import type { JobEventPayload } from '../jobs/events.js';
 import type { FilesFailedInput } from '../jobs/messages.js';
 import { isTerminal } from '../jobs/states.js';
+import { addFiles, type DeliveredFile, keysOf, together } from './delivered-files.js';
 import { lockJob, tell } from './job-events.js';
 
 /** A part as measured from its media. */
@@ -31,21 +31,6 @@ export interface Delivered {
   missingParts: number;
   /** Of the files that are the version's: those of whoever was first. */
   storageKeys: string[];
-}
-
-/** A file in the storage. */
-export interface DeliveredFile {
-  kind: FileKind;
-  name: string;
-  storageKey: string;
-  mediaType: string;
-  sizeBytes: number;
-  sha256: Buffer;
-  durationMs?: number;
-  width?: number;
-  height?: number;
-  videoCodec?: string;
-  audioCodec?: string;
 }
 
 /** What players get of a recording, piece by piece. */
@@ -87,19 +72,15 @@ export function createDeliverables({ db, wake }: { db: Database; wake: Wake }) {
         const decided = await decidedBefore(transaction, job, version);
         // Too late for a job that has ended without it; it can be asked for as another version.
         if (decided || (version === 1 && isTerminal(job.state)))
-          return decided ?? { recordedMs: 0, missingParts: await missingParts(transaction, jobId), storageKeys: [] };
+          return decided ?? (await nothingMore(transaction, jobId));
         if (!job.recordedMs) await measured(transaction, job, result);
         if (version === 1 && job.sessionId && result.pieces)
           await countPieces(transaction, job.sessionId, result.pieces);
-        for (const file of result.files) {
-          const data = { ...file, version, sha256: new Uint8Array(file.sha256), projectId: job.projectId, jobId };
-          const { id, name, kind } = await transaction.file.create({ data: { ...data, id: uuid() } });
-          await tell(transaction, { jobId }, { type: 'JobFileAdded', fileId: id, name, kind });
-        }
+        for (const files of together(result.files)) await addFiles(transaction, job, files, version);
         return {
           recordedMs: job.recordedMs || result.recordedMs,
           missingParts: await missingParts(transaction, jobId),
-          storageKeys: result.files.map(({ storageKey }) => storageKey),
+          storageKeys: await keysOf(transaction, jobId, version),
         };
       });
       wake(eventsChannel);
@@ -109,6 +90,34 @@ export function createDeliverables({ db, wake }: { db: Database; wake: Wake }) {
     /** What was delivered before in this version; null when nothing was. */
     async deliveredBefore(jobId: string, version = 1): Promise<Delivered | null> {
       return decidedBefore(db, await db.job.findUniqueOrThrow({ where: { id: jobId } }), version);
+    },
+
+    /**
+     * Writes down a piece of a split recording, with what belongs to it, while the recording goes on. Answers under which key
+     * the piece is kept: another, where it was there before. Null once the job's files are decided. Idempotent.
+     */
+    async pieceDelivered(jobId: string, files: readonly DeliveredFile[]): Promise<string | null> {
+      const key = await db.$transaction(async (transaction) => {
+        await lockJob(transaction, jobId);
+        const job = await transaction.job.findUniqueOrThrow({ where: { id: jobId } });
+        const piece = files.find((file) => file.piece !== undefined)?.piece ?? null;
+        const before = piece && (await transaction.file.findFirst({ where: { jobId, piece, version: 1 } }));
+        if (before) return before.storageKey;
+        if (isTerminal(job.state) || job.recordedMs !== null) return null;
+        await addFiles(transaction, job, files, 1);
+        return files[0]?.storageKey ?? null;
+      });
+      wake(eventsChannel);
+      return key;
+    },
+
+    /** Names of the pieces that were delivered in a version. */
+    async deliveredPieces(jobId: string, version = 1): Promise<Set<string>> {
+      const files = await db.file.findMany({
+        where: { jobId, version, piece: { not: null } },
+        select: { piece: true },
+      });
+      return new Set(files.flatMap(({ piece }) => piece ?? []));
     },
 
     /** Tells that files could not be made again: once for each run of the workflow that was to make them. */
@@ -130,17 +139,19 @@ export function createDeliverables({ db, wake }: { db: Database; wake: Wake }) {
   };
 }
 
+const nothingMore = async (transaction: Transaction, jobId: string): Promise<Delivered> => ({
+  recordedMs: 0,
+  missingParts: await missingParts(transaction, jobId),
+  storageKeys: await keysOf(transaction, jobId, 1),
+});
+
 async function decidedBefore(database: Transaction, job: Job, version: number): Promise<Delivered | null> {
   const { id: jobId, recordedMs } = job;
   if (recordedMs === null) return null;
-  const files = await database.file.findMany({ where: { jobId, version }, select: { storageKey: true } });
+  const storageKeys = await keysOf(database, jobId, version);
   // The first version may hold no file at all: then nothing was recorded.
-  if (version > 1 && files.length === 0) return null;
-  return {
-    recordedMs,
-    missingParts: await missingParts(database, jobId),
-    storageKeys: files.map(({ storageKey }) => storageKey),
-  };
+  if (version > 1 && storageKeys.length === 0) return null;
+  return { recordedMs, missingParts: await missingParts(database, jobId), storageKeys };
 }
 
 /** Makes the job and its parts what was measured. Parts that were found nowhere are empty from then on. */

@@ -63,7 +63,9 @@ export async function decodingProblems(file: string): Promise<string> {
   });
   await once(child, 'close');
   // What ffmpeg says of its own output, and of channels and lengths that a file of plain samples does not name, is nothing amiss.
-  const lines = text.split('\n').filter((line) => !/^\[null @|^Guessed Channel Layout|Estimating duration|^ *Last message/.test(line));
+  const lines = text
+    .split('\n')
+    .filter((line) => !/^\[null @|^Guessed Channel Layout|Estimating duration|^ *Last message/.test(line));
   return lines.join('\n').trim();
 }
 

@@ -15,6 +15,7 @@ import type { JobState } from '../../src/jobs/states.js';
 import type { Captures } from '../../src/services/captures.js';
 import type { Transitions } from '../../src/services/transitions.js';
 import type { StatsWriter } from '../stats.js';
+import type { PieceDelivery } from './piece-delivery.js';
 
 const bytesIntervalMs = 1_000;
 /** Outcomes after which another host goes on. */
@@ -44,6 +45,8 @@ interface BookSubject {
   incarnation: number;
   maxDurationMs: number;
   baseline: Baseline;
+  /** Takes the pieces of a split recording; left out where it is none. */
+  pieces?: Pick<PieceDelivery, 'add'> | null;
 }
 
 /** Writes down what the manifest and the status say, each thing once. */
@@ -102,6 +105,7 @@ export function createBookkeeper({ captures, transitions, stats }: BookDeps, sub
         closedBytes += entry.bytes;
         open = undefined;
       }
+      if (entry.type === 'piece') subject.pieces?.add(entry);
     },
 
     /** Once more is looked after each change of the wish, even if the host need not do anything for it. */

@@ -1,6 +1,6 @@
 /** Activities that make a job's files of its parts: once when it ends, and again when somebody asks for that. */
 import { ApplicationFailure, Context } from '@temporalio/activity';
-import type { PageSource } from '../../src/jobs/capture.js';
+import type { Source } from '../../src/jobs/capture.js';
 import type { FinalizeResult, RecorderActivities } from '../../src/jobs/messages.js';
 import { shownProgress, unfinishedProgress } from '../../src/jobs/progress.js';
 import { isTerminal } from '../../src/jobs/states.js';
@@ -49,29 +49,32 @@ export function createFileActivities(
     const folder = jobFolder(config, jobId);
     const job = await db.job.findUniqueOrThrow({
       where: { id: jobId },
-      include: { archive: true, stats: true, session: true },
+      include: { archive: true, recording: true, stats: true, session: true },
     });
     const ended = isTerminal(job.state);
     // Parts are only touched when nobody writes them any more.
     await endHosts(folder);
     await captures.warned({ jobId, incarnation: job.incarnation }, []);
     const { diskReserveBytes } = config;
-    const source = job.source as unknown as PageSource;
+    const source = job.source as unknown as Source;
+    const page = source.kind === 'page' ? source : null;
+    const output = source.recording?.output;
     const profiles = job.automatic && job.session ? (job.session.profiles as unknown as PlaybackProfile[]) : [];
-    const wanted = { ...source, renditions: profiles.length > 0 };
+    const wanted = { ...page, renditions: profiles.length > 0 };
     if (parts) await fetchShippedParts({ store: parts, jobFolder: folder, jobId, diskReserveBytes, wanted, signal });
     if (ended && (await findRecorded(folder)).parts.length === 0) throw new PartsGoneError();
     const base = shownProgress(job);
-    if (source.keep === false)
+    if (page?.keep === false)
       return captures.delivered(jobId, await measureJob(folder, config.recorder, signal), version);
     const result = await finalizeJob({
       jobFolder: folder,
       ...{ jobId, version, storage, signal },
       leastMs: job.recordedMs ?? 0,
-      name: job.archive?.name ?? 'Recording',
+      name: job.archive?.name ?? job.recording?.name ?? 'Recording',
       individual: job.archive?.individual ?? false,
       ...{ profiles, isRepeated: info.attempt > 1 },
-      ...{ hasAudio: source.hasAudio ?? true, hasVideo: source.hasVideo ?? true },
+      ...{ hasAudio: page?.hasAudio ?? true, hasVideo: page?.hasVideo ?? true },
+      ...(output ? { output, deliveredPieces: await captures.deliveredPieces(jobId, version) } : {}),
       tools: config.recorder,
       onProgress(fraction) {
         if (!ended) deps.stats.setProgress(jobId, base + (unfinishedProgress - base) * fraction);
@@ -80,6 +83,8 @@ export function createFileActivities(
     });
     for (const { incarnation, number, problem } of result.parts)
       if (problem) log.warn({ jobId, version, incarnation, number, problem }, 'a part is in no file of its job');
+    for (const problem of result.problems ?? [])
+      log.warn({ jobId, version, problem }, 'a file is not as it was asked for');
     return captures.delivered(jobId, result, version);
   }
 
@@ -98,7 +103,9 @@ export function createFileActivities(
       await removeLive(folder, jobId, parts);
       const isDue = version === 1 && config.partsRetentionMs === 0 && recordedMs > 0 && missingParts === 0;
       // A broadcast or a render has no files, here or anywhere.
-      const areOurs = ours.length === 0 ? storageKeys.length === 0 : storageKeys.some((key) => ours.includes(key));
+      // Of a split recording all may have been delivered while it went on: that nothing is missing was seen here.
+      const isNone = storageKeys.length === 0 || (kept?.outcome.deliveredBefore ?? 0) > 0;
+      const areOurs = ours.length === 0 ? isNone : storageKeys.some((key) => ours.includes(key));
       if (isDue && kept && areOurs) await letPartsGo(deps, jobId);
     } catch (error) {
       log.warn({ jobId, err: error }, 'what is not needed any more of a finished job could not be removed yet');

@@ -12,6 +12,7 @@ import { commandHost, endHost, incarnationFolder, incarnationsIn } from '../host
 import { jobFolder } from '../machine.js';
 import { attend, leaseOf } from './attend.js';
 import type { Baseline } from './bookkeeper.js';
+import { createPieceDelivery } from './piece-delivery.js';
 import type { RecorderDeps } from './recorder.js';
 import { watchHost } from './watch.js';
 
@@ -23,6 +24,8 @@ const lookIntervalMs = { page: 200, stream: 500 } as const;
 const fruitlessHostsLimit = 3;
 /** How often a page that was recorded before, and cannot be loaded now, is tried again. */
 const pageRetryMs = 2_000;
+/** So long the last pieces of a split recording may take; then they are made anew with what else the job lacks. */
+const lastPiecesLimitMs = 10_000;
 /** Failures that may be over soon, when it is the page's own server that is being restarted. */
 const passingFailures: readonly JobReason[] = ['PAGE_UNREACHABLE', 'PAGE_HTTP_ERROR', 'PAGE_LOAD_TIMEOUT'];
 
@@ -52,7 +55,7 @@ export async function recordJob(
   let fruitless = 0;
   let failingSince: number | undefined;
 
-  const job = await db.job.findUniqueOrThrow({ where: { id: jobId } });
+  const job = await db.job.findUniqueOrThrow({ where: { id: jobId }, include: { recording: true } });
   const source = job.source as unknown as Source;
 
   // A host of this machine is adopted while it is the job's newest; what an older one still does is no longer wanted.
@@ -117,6 +120,12 @@ export async function recordJob(
       give({ command }).catch((error) =>
         log.warn({ jobId, err: error, command }, 'a recorder host did not take a command'),
       );
+    const pieces =
+      job.recording &&
+      createPieceDelivery({
+        ...{ jobId, incarnation: current, folder: hostFolder, name: job.recording.name },
+        ...{ captures, storage: deps.storage, tools: config.recorder, log },
+      });
     return attend({
       context,
       folder: hostFolder,
@@ -129,8 +138,9 @@ export async function recordJob(
         // Asked while there was no host yet.
         if (attention.stopAsked) await tell('stop');
         if (isSuspending()) await tell('suspend');
-        return watchHost(deps, {
+        const outcome = await watchHost(deps, {
           jobId,
+          pieces,
           incarnation: current,
           folder: hostFolder,
           maxDurationMs: job.maxDurationMs,
@@ -146,8 +156,10 @@ export async function recordJob(
           beat: () => context.heartbeat(),
           detached,
         });
+        await pieces?.close(lastPiecesLimitMs);
+        return outcome;
       },
-    });
+    }).finally(() => pieces?.close(0));
   }
 
   async function specOf(begun: Incarnation, { bytes, parts }: RecordedBefore): Promise<HostSpec> {

@@ -6,6 +6,7 @@ import type { Wanted } from '../../src/services/captures.js';
 import { findHost, killHost, readStatus } from '../host/client.js';
 import { readManifest } from '../parts/manifest.js';
 import { type Baseline, type BookDeps, createBookkeeper, type Wished } from './bookkeeper.js';
+import type { PieceDelivery } from './piece-delivery.js';
 
 const tellIntervalMs = 1_000;
 
@@ -34,6 +35,8 @@ export interface Watch {
   /** A host that has been unwell for this long is killed, so that another one goes on: less than a heartbeat timeout. */
   unwellLimitMs: number;
   baseline: Baseline;
+  /** Takes the pieces of a split recording; null where nothing is a recording. */
+  pieces: Pick<PieceDelivery, 'add'> | null;
   /** Tells the workflow of the first frame; tried again until it succeeds. */
   tellRecording(): Promise<void>;
   /** Tells the workflow that the host waits to record; tried again until it succeeds. */

@@ -1,4 +1,5 @@
 /** What a job's files are made of, and how. */
+import type { RecordingOutput } from '../../src/recordings/config.js';
 import type { PlaybackProfile } from '../../src/rooms/profiles.js';
 import type { Storage } from '../../src/storage/storage.js';
 import type { MediaTools } from '../ffmpeg/run.js';
@@ -18,6 +19,10 @@ export interface FinalizeOptions {
   /** False: the files have no sound, or no picture, though both were captured. */
   hasAudio?: boolean;
   hasVideo?: boolean;
+  /** What is made of a run of a recording; left out: MP4, as of an archive. */
+  output?: RecordingOutput;
+  /** Pieces of a split recording that were delivered in this version already, by their names; they are not made again. */
+  deliveredPieces?: ReadonlySet<string>;
   /** Renditions for players are made too, of the recording's longest file. */
   profiles?: readonly PlaybackProfile[];
   /** It was tried before: renditions are not encoded again, since that may be what took the time. */

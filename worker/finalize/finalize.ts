@@ -1,7 +1,13 @@
 /** Makes the files of a job from the parts and tracks its recorders left, and puts them into storage. */
 import { copyFile, rm } from 'node:fs/promises';
 import { join, relative, resolve, sep } from 'node:path';
-import { type JoinedPart, type JoinResult, joinParts } from '../parts/join.js';
+import { piecesFolder } from '../../src/jobs/capture.js';
+import type { RecordingOutput } from '../../src/recordings/config.js';
+import { formats } from '../../src/recordings/formats.js';
+import { incarnationFolder, incarnationsIn } from '../host/folders.js';
+import { type JoinResult, joinParts } from '../parts/join.js';
+import { kindsOf } from '../parts/measure.js';
+import type { JoinedPart } from '../parts/take.js';
 import { makeWorkFolder } from '../work-folder.js';
 import { LessFoundError, PartsGoneError } from './finalize-errors.js';
 import type { FinalizeOptions } from './finalize-options.js';
@@ -9,8 +15,10 @@ import { writeIndividual } from './individual.js';
 import { describe, type Made } from './made.js';
 import { recordingName, safeName } from './names.js';
 import { type FinalizedJob, type FinalizedPart, type FinalizedTrack, keepOutcome, readOutcome } from './outcome.js';
+import { makePieces } from './pieces.js';
 import { makePlayable } from './playable.js';
 import { findRecorded, type Recorded, type RecordedPart } from './recorded.js';
+import { finishRecording } from './recording-files.js';
 import { noteKeys } from './stored-keys.js';
 import { finishVideo } from './video-files.js';
 
@@ -48,6 +56,8 @@ export async function finalizeJob(options: FinalizeOptions): Promise<FinalizedJo
       parts: result.parts,
       ...(result.tracks.length > 0 ? { tracks: result.tracks } : {}),
       ...(result.pieces ? { pieces: result.pieces } : {}),
+      ...(options.deliveredPieces?.size ? { deliveredBefore: options.deliveredPieces.size } : {}),
+      ...(result.problems.length > 0 ? { problems: result.problems } : {}),
       files: made.map(({ file }) => file),
     };
     await noteKeys(jobFolder, { version, keys: outcome.files.map(({ storageKey }) => storageKey) });
@@ -64,7 +74,7 @@ export async function finalizeJob(options: FinalizeOptions): Promise<FinalizedJo
 }
 
 /**
- * Deletes the parts that a finished `finalizeJob` made its files of; to be called once these are recorded for good. A part
+ * Deletes the parts that a finished `finalizeJob` made its files of, and pieces that were cut of them; to be called once these are recorded for good. A part
  * that could not be read stays, for a person to look at. Does nothing when the job was not finalized.
  */
 export async function removeParts(jobFolder: string): Promise<void> {
@@ -73,6 +83,9 @@ export async function removeParts(jobFolder: string): Promise<void> {
     const file = resolve(jobFolder, part);
     if (file.startsWith(resolve(jobFolder) + sep)) await rm(file, { force: true });
   }
+  if (!kept) return;
+  for (const incarnation of incarnationsIn(jobFolder))
+    await rm(join(incarnationFolder(jobFolder, incarnation), piecesFolder), { recursive: true, force: true });
 }
 
 /** Whether it would become the same again. What could not be read then is worth another try. */
@@ -85,31 +98,69 @@ function isMadeOf({ parts, tracks = [] }: FinalizedJob, recorded: Recorded): boo
   return areSame(parts, recorded.parts) && areSame(tracks, recorded.tracks);
 }
 
-async function makeFiles(options: FinalizeOptions, recorded: Recorded, work: string) {
-  const { tools, signal } = options;
+/** What is made of the parts and tracks of a job. */
+interface MadeFiles {
+  files: Made[];
+  parts: FinalizedPart[];
+  tracks: FinalizedTrack[];
+  pieces?: FinalizedJob['pieces'];
+  problems: string[];
+  recordedMs: number;
+  removable: string[];
+}
+
+async function makeFiles(options: FinalizeOptions, recorded: Recorded, work: string): Promise<MadeFiles> {
+  const { output } = options;
+  if (output?.splitMs) return splitFiles(options, { ...output, splitMs: output.splitMs }, recorded, work);
+  return joinedFiles(options, recorded, work);
+}
+
+/** Of a recording that is cut by time. */
+async function splitFiles(
+  options: FinalizeOptions,
+  output: RecordingOutput & { splitMs: number },
+  recorded: Recorded,
+  work: string,
+): Promise<MadeFiles> {
+  const { files, parts: taken, recordedMs } = await makePieces(options, output, recorded, work);
+  checkLeast(options, recordedMs);
+  return { files, recordedMs, tracks: [], problems: [], ...describeParts(options, recorded, taken) };
+}
+
+function checkLeast({ leastMs = 0 }: FinalizeOptions, recordedMs: number): void {
+  if (recordedMs < leastMs) throw new LessFoundError(recordedMs, leastMs);
+}
+
+function describeParts({ jobFolder }: FinalizeOptions, recorded: Recorded, taken: readonly JoinedPart[]) {
+  const parts = taken.map((part, index) => describePart(recorded.parts[index] as RecordedPart, part));
+  const used = recorded.parts.filter((_, index) => taken[index]?.leftOut !== 'unreadable');
+  return { parts, removable: used.map(({ file }) => relative(jobFolder, file)) };
+}
+
+async function joinedFiles(options: FinalizeOptions, recorded: Recorded, work: string): Promise<MadeFiles> {
+  const { tools, signal, output } = options;
   const isIndividual = options.individual === true || recorded.tracks.length > 0;
   const { profiles = [] } = options;
   const share = isIndividual ? composedShare : profiles.length > 0 ? beforeRenditionsShare : 1;
   const onProgress = (fraction: number) => options.onProgress?.(fraction * share);
   const joined = await joinParts({
     parts: recorded.parts,
-    output: (index) => join(work, `joined-${index}.mp4`),
+    output: (index, format) => join(work, `joined-${index}.${formats[format].ending}`),
     workFolder: work,
     tools,
     signal,
+    ...(output && { format: output.format, fillGaps: output.fillGaps, kinds: kindsOf(output), allowSoundAlone: true }),
     onProgress: (fraction) => onProgress(fraction * joiningShare),
   });
-  const { leastMs = 0 } = options;
-  if (joined.recordedMs < leastMs) throw new LessFoundError(joined.recordedMs, leastMs);
-  const parts = joined.parts.map((part, index) => describePart(recorded.parts[index] as RecordedPart, part));
-  const usedParts = recorded.parts.filter((_, index) => joined.parts[index]?.leftOut !== 'unreadable');
+  checkLeast(options, joined.recordedMs);
+  const { parts, removable } = describeParts(options, recorded, joined.parts);
   const files: Made[] = [];
   for (const [index, deliverable] of joined.deliverables.entries()) {
     const start = parts[deliverable.parts[0] as number] as FinalizedPart;
     const name = recordingName(options.name, start.startedAt);
     // Two deliverables may begin within the same second.
     const base = index === 0 ? name : `${name}-${index + 1}`;
-    files.push(...(await finishVideo(options, deliverable, base, work)));
+    files.push(...(await (output ? finishRecording : finishVideo)(options, deliverable, base, work)));
     onProgress(joiningShare + ((1 - joiningShare) * (index + 1)) / joined.deliverables.length);
   }
   const longest = [...joined.deliverables].sort((a, b) => b.durationMs - a.durationMs)[0];
@@ -131,9 +182,10 @@ async function makeFiles(options: FinalizeOptions, recorded: Recorded, work: str
     files,
     parts,
     tracks,
-    pieces: playable?.pieces,
+    ...(playable ? { pieces: playable.pieces } : {}),
+    problems: joined.deliverables.flatMap(({ problem }) => problem ?? []),
     recordedMs: joined.recordedMs,
-    removable: [...usedParts, ...usedTracks].map(({ file }) => relative(options.jobFolder, file)),
+    removable: [...removable, ...usedTracks.map(({ file }) => relative(options.jobFolder, file))],
   };
 }
 

@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
-import type { DeliveredFile } from '../../src/services/deliverables.js';
+import type { DeliveredFile } from '../../src/services/delivered-files.js';
 import type { FinalizeOptions } from './finalize-options.js';
 
 /** Nobody guesses 96 bits. */
@@ -13,24 +13,31 @@ export interface Made {
   file: DeliveredFile;
 }
 
-/** Flushes a finished file to disk and reads its checksum. */
+/** Flushes a finished file to disk, and reads its checksum meanwhile. */
 export async function describe(
   options: Pick<FinalizeOptions, 'jobId' | 'signal'>,
   path: string,
   about: Omit<DeliveredFile, 'storageKey' | 'sizeBytes' | 'sha256'>,
 ): Promise<Made> {
+  const [, sha256] = await Promise.all([flush(path), checksum(path, options.signal)]);
+  const { size } = await stat(path);
+  // Keys have no spaces; names of one job differ in more than that. The segment is this file's alone: a machine that was
+  // thought lost may be storing the same file at the same time.
+  const storageKey = `jobs/${options.jobId}/${randomBytes(keyBytes).toString('hex')}/${about.name.replaceAll(' ', '-')}`;
+  return { path, file: { ...about, storageKey, sizeBytes: size, sha256 } };
+}
+
+async function flush(path: string): Promise<void> {
   const handle = await open(path, 'r+');
   try {
     await handle.sync();
   } finally {
     await handle.close();
   }
+}
+
+async function checksum(path: string, signal: AbortSignal | undefined): Promise<Buffer> {
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20, signal: options.signal }))
-    hash.update(chunk);
-  const { size } = await stat(path);
-  // Keys have no spaces; names of one job differ in more than that. The segment is this file's alone: a machine that was
-  // thought lost may be storing the same file at the same time.
-  const storageKey = `jobs/${options.jobId}/${randomBytes(keyBytes).toString('hex')}/${about.name.replaceAll(' ', '-')}`;
-  return { path, file: { ...about, storageKey, sizeBytes: size, sha256: hash.digest() } };
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20, signal })) hash.update(chunk);
+  return hash.digest();
 }

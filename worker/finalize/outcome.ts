@@ -1,7 +1,8 @@
 /** What finalizing a job made, and its copy on disk, which outlives the parts. */
 import { open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { DeliveredFile, MeasuredPart, PlayerPieces } from '../../src/services/deliverables.js';
+import type { MeasuredPart, PlayerPieces } from '../../src/services/deliverables.js';
+import type { DeliveredFile } from '../../src/services/delivered-files.js';
 import { syncFolder } from '../parts/manifest.js';
 
 /** `startedAt`: wall clock of the first picture. `endCause`: HOST_DIED when the host could not say. */
@@ -27,6 +28,10 @@ export interface FinalizedJob {
   tracks?: FinalizedTrack[];
   /** The first VIDEO is the first part's; there are more when the picture's size or the codecs changed on the way. */
   files: DeliveredFile[];
+  /** Pieces that were delivered before, and are none of the files; left out where there were none. */
+  deliveredBefore?: number;
+  /** Why files are not as they were asked for; left out where all are. */
+  problems?: string[];
   /** Left out where nothing was made for players. */
   pieces?: PlayerPieces;
 }

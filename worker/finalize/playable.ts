@@ -3,7 +3,8 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PlaybackProfile } from '../../src/rooms/profiles.js';
 import { masterName, renditionMedia, renditionPlaylist } from '../../src/rooms/renditions.js';
-import type { DeliveredFile, PlayerPieces } from '../../src/services/deliverables.js';
+import type { PlayerPieces } from '../../src/services/deliverables.js';
+import type { DeliveredFile } from '../../src/services/delivered-files.js';
 import { type MediaTools, ToolError } from '../ffmpeg/run.js';
 import { makeRenditions, type Rendition } from './renditions.js';
 

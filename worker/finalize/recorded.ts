@@ -5,11 +5,13 @@ import {
   hostFiles,
   type ManifestEntry,
   type PartEnd,
+  type PieceEntry,
   partFilePattern,
   type TrackEnd,
   type TrackOrigin,
   trackFilePattern,
 } from '../../src/jobs/capture.js';
+import { knownInOrder } from '../parts/cuts.js';
 import { readManifest } from '../parts/manifest.js';
 import { fetchedMark } from '../shipping/keys.js';
 
@@ -28,6 +30,8 @@ export interface RecordedPart {
   saidMs: number | null;
   /** It was brought back from the storage: its machine is lost. */
   fetched: boolean;
+  /** What was cut of it while it was recorded, in order. */
+  pieces: PieceEntry[];
 }
 
 export interface RecordedTrack {
@@ -88,6 +92,7 @@ export async function findRecorded(jobFolder: string): Promise<Recorded> {
         endCause: end && !(fetched && size < end.bytes) ? end.cause : null,
         saidMs: end?.durationMs ?? null,
         fetched,
+        pieces: knownInOrder(about.filter((entry) => entry.type === 'piece')),
       });
     }
     found.tracks.push(...(await findTracks(folder, incarnation, entries)));

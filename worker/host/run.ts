@@ -25,6 +25,7 @@ import type { EndRequest } from './end-request.js';
 import { everySecond } from './heartbeat.js';
 import { createLayoutKeeper } from './layout.js';
 import { watchLease } from './lease-watch.js';
+import { createSplitting } from './splitting.js';
 import { openStatusFile } from './status-file.js';
 import { createTotals } from './totals.js';
 import { createWarningBoard } from './warning-board.js';
@@ -45,9 +46,12 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
     const { jobId, incarnation, egress } = spec;
     const store = openPartStore(loadConfig());
     const pieces = { jobId, incarnation, store };
-    const outlets = createOutlets({ folder, ffmpeg: spec.tools.ffmpeg, egress, pieces, live: spec.live, note });
-    const layout = createLayoutKeeper(spec.arrangement.layout, note);
     const changes = spec.source.kind === 'stream' ? createChanges(spec.source.recording) : null;
+    const recorded = () => changes?.current() ?? (spec.source.kind === 'page' ? (spec.source.recording ?? null) : null);
+    const splitting = createSplitting(recorded, spec.tools);
+    const { split } = splitting;
+    const outlets = createOutlets({ folder, ffmpeg: spec.tools.ffmpeg, egress, pieces, live: spec.live, split, note });
+    const layout = createLayoutKeeper(spec.arrangement.layout, note);
     const arrange = (wanted: Arrangement) => {
       outlets.arrange(wanted.targets);
       layout.want(wanted.layout);
@@ -63,7 +67,7 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
       else wish.set(given.command);
     });
     // Before it counts as started: on a disk without room for it nothing can be recorded.
-    const manifest = openManifest(folder);
+    const manifest = splitting.noting(openManifest(folder));
     writeJson(
       join(folder, hostFiles.identity),
       { ...(identify(process.pid) as ProcessIdentity), socket: scratch.socket },
@@ -97,7 +101,14 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
     tell();
 
     const kit = {
-      ...{ folder, scratch, end, wish, manifest, totals, warnings, outlets, note },
+      ...{ folder, scratch, end, wish, manifest, totals, warnings, note },
+      outlets: {
+        ...outlets,
+        partBegan(part: number) {
+          splitting.partBegan(part);
+          outlets.partBegan(part);
+        },
+      },
       setPhase(next: HostPhase) {
         phase = next;
         tell();

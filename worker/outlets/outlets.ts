@@ -6,6 +6,7 @@ import { createGate } from '../../src/net/gate.js';
 import { livePieces } from '../../src/rooms/live-playlist.js';
 import { type LiveOptions, makeLive } from './live.js';
 import { createPartLine } from './part-line.js';
+import { cutPieces, type PiecesOptions } from './pieces.js';
 import { createPreview } from './preview.js';
 import { startTarget, type Target } from './target.js';
 
@@ -34,15 +35,18 @@ export interface OutletsOptions {
   pieces: Pick<LiveOptions, 'jobId' | 'incarnation' | 'store'>;
   /** Everything can be played while it goes on, whether somebody looks or not. */
   live: boolean;
+  /** Files that a split recording is cut into while it goes on; left out or null: none. */
+  split?: Pick<PiecesOptions, 'tools' | 'outputOf' | 'partZeroAt' | 'append'> | null;
 }
 
-export function createOutlets({ folder, ffmpeg, egress, note, pieces, live }: OutletsOptions): Outlets {
+export function createOutlets({ folder, ffmpeg, egress, note, pieces, live, split }: OutletsOptions): Outlets {
   const parts = createPartLine();
   const over = new AbortController();
   let cuts = 0;
   const cutting = { ...pieces, folder, parts, ffmpeg, note, nextCut: () => ++cuts };
   const allPieces = live && makeLive({ ...cutting, from: 'first', kept: livePieces, signal: over.signal });
   const preview = live ? null : createPreview(cutting);
+  const splitting = split && cutPieces({ ...split, folder, parts, note, signal: over.signal });
   // What a page may reach of ours is nothing that a client may have media sent to.
   const gate = createGate({ policy: { ...egress, allowedHosts: [] } });
   const targets = new Map<string, Target>();
@@ -67,7 +71,7 @@ export function createOutlets({ folder, ffmpeg, egress, note, pieces, live }: Ou
       parts.close();
       const all = [...targets.values()];
       await Promise.race([
-        Promise.all([...all.map(({ ended }) => ended), allPieces, preview?.close()]),
+        Promise.all([...all.map(({ ended }) => ended), allPieces, preview?.close(), splitting]),
         sleep(closeLimitMs),
       ]);
       over.abort(new Error('The recording is over.'));

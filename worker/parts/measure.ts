@@ -2,8 +2,11 @@
 import { stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PartEnd } from '../../src/jobs/capture.js';
+import type { RecordingOutput } from '../../src/recordings/config.js';
 import { type MediaFacts, type ProbeOptions, probeHead } from '../ffmpeg/probe.js';
 import { ToolError } from '../ffmpeg/run.js';
+import type { Codecs } from './containers.js';
+import type { Cut } from './cuts.js';
 import type { PlacedPart } from './overlap.js';
 import { type Block, blocksIn, type Cluster, type Kind, openPartFile, type PartFile, type Track } from './part-file.js';
 import type { Stretch } from './stretch.js';
@@ -104,6 +107,18 @@ function measured(
   };
 }
 
+/** Which kinds of media are wanted of a recording. */
+export const kindsOf = ({ hasVideo, hasAudio }: Pick<RecordingOutput, 'hasVideo' | 'hasAudio'>): Kind[] => [
+  ...(hasVideo ? (['video'] as const) : []),
+  ...(hasAudio ? (['audio'] as const) : []),
+];
+
+/** Of the tracks among what a file holds. */
+export const codecsOf = ({ video, audio }: Facts, tracks: readonly Track[]): Codecs => {
+  const has = (kind: Kind) => tracks.some((track) => track.kind === kind);
+  return { video: has('video') ? (video?.codec ?? null) : null, audio: has('audio') ? (audio?.codec ?? null) : null };
+};
+
 /** The header as ffprobe understands it; the error of the last try when it could not be read by any. */
 async function readFacts(file: string, options: MeasureOptions): Promise<Facts | ToolError> {
   for (let attempt = 0; ; attempt++) {
@@ -119,7 +134,7 @@ async function readFacts(file: string, options: MeasureOptions): Promise<Facts |
 }
 
 /** Without what was written behind the last jump of its times: it is of another time than it says. */
-function beforeHole(clusters: readonly Cluster[]): readonly Cluster[] {
+export function beforeHole(clusters: readonly Cluster[]): readonly Cluster[] {
   const last = clusters.at(-1)?.timeMs ?? 0;
   const isHole = ({ timeMs }: Cluster, index: number) => timeMs - (clusters[index - 1]?.timeMs ?? timeMs) > leastHoleMs;
   const hole = clusters.findLastIndex(isHole);
@@ -139,26 +154,56 @@ async function spanOf(
 ): Promise<Span | null> {
   const { clusters, tracks, facts } = found;
   const video = tracks.find(({ kind }) => kind === 'video');
-  const picture = video && (await firstOf(media, clusters, ({ kind, isKey }) => kind === 'video' && isKey));
-  const sound = await firstOf(media, clusters, ({ kind }) => kind === 'audio');
   const hasSound = tracks.some(({ kind }) => kind === 'audio');
   const last = clusters.at(-1);
-  if (!last || (!picture && !(hasSound && sound && (!video || found.allowSoundAlone)))) return null;
+  const beginning = await beginningOf(media, clusters, tracks);
+  const soundAlone = !video || found.allowSoundAlone ? await soundBeginningOf(media, clusters, tracks) : null;
+  const begins = beginning ?? soundAlone;
+  if (!last || !begins) return null;
   const frameMs = video?.frameMs ?? (facts.video && facts.video.fps > 0 ? 1_000 / facts.video.fps : 0);
-  const pictures = picture ? await tailOf(media, clusters, 'video') : null;
+  const pictures = begins.hasPictures ? await tailOf(media, clusters, 'video') : null;
   const sounds = hasSound ? await tailOf(media, clusters, 'audio') : null;
   const pictureEndMs = pictures ? pictures.lastMs + frameMs : Number.NEGATIVE_INFINITY;
   const soundEndMs = sounds ? sounds.lastMs + sounds.stepMs : Number.NEGATIVE_INFINITY;
-  const waitedMs = picture && hasSound && sound ? picture.timeMs - sound.timeMs : 0;
-  const first = picture && waitedMs <= longestWaitMs ? picture : sound;
   const toMs =
     pictures && soundEndMs - pictureEndMs <= longestTailMs ? pictureEndMs : Math.max(pictureEndMs, soundEndMs);
-  const fromMs = first?.timeMs ?? 0;
   return {
-    tracks: picture ? tracks : tracks.filter(({ kind }) => kind === 'audio'),
-    whole: { fromMs, toMs, fromByte: picture?.position ?? 0, toByte: last.position + last.bytes },
+    tracks: begins.hasPictures ? tracks : tracks.filter(({ kind }) => kind === 'audio'),
+    whole: { fromMs: begins.atMs, toMs, fromByte: begins.atByte, toByte: last.position + last.bytes },
     soundEndMs: Math.min(soundEndMs, toMs + (sounds?.stepMs ?? 0)),
   };
+}
+
+export interface Beginning extends Cut {
+  hasPictures: boolean;
+}
+
+/**
+ * Where what can be shown of a part begins: with its first picture that can be decoded by itself, or with its sound, where it
+ * has no others, or where the pictures came much later. Null where there is no such picture among the clusters.
+ */
+export async function beginningOf(
+  media: PartFile,
+  clusters: readonly Cluster[],
+  tracks: readonly Track[],
+): Promise<Beginning | null> {
+  const sound = await soundBeginningOf(media, clusters, tracks);
+  if (!tracks.some(({ kind }) => kind === 'video')) return sound;
+  const picture = await firstOf(media, clusters, ({ kind, isKey }) => kind === 'video' && isKey);
+  if (!picture) return null;
+  const waitedMs = sound ? picture.timeMs - sound.atMs : 0;
+  const atMs = sound && waitedMs > longestWaitMs ? sound.atMs : picture.timeMs;
+  return { atMs, atByte: picture.position, hasPictures: true };
+}
+
+async function soundBeginningOf(
+  media: PartFile,
+  clusters: readonly Cluster[],
+  tracks: readonly Track[],
+): Promise<Beginning | null> {
+  if (!tracks.some(({ kind }) => kind === 'audio')) return null;
+  const sound = await firstOf(media, clusters, ({ kind }) => kind === 'audio');
+  return sound && { atMs: sound.timeMs, atByte: sound.position, hasPictures: false };
 }
 
 async function firstOf(

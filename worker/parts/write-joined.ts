@@ -6,16 +6,8 @@ import { type Filler, makeFiller } from './filler.js';
 import type { MeasuredPart } from './measure.js';
 import { mux } from './mux.js';
 import { carriesSets, setsInBand } from './parameter-sets.js';
-import { type Stretch, streamHead, writeStretch } from './stretch.js';
-
-/** A part, and what is taken of it. */
-export interface TakenPart {
-  part: MeasuredPart;
-  /** Of those that were given. */
-  index: number;
-  stretch: Stretch;
-  keptMs: number;
-}
+import { streamHead, writeStretch } from './stretch.js';
+import type { TakenPart } from './take.js';
 
 export interface WriteOptions {
   format: OutputFormat;

@@ -70,7 +70,7 @@ function describedArguments(place: Place, file: string): string[] {
 function ristArguments({ recording, listenAddress }: InputOptions, port: number): string[] {
   return [
     ...probing,
-    ...['-protocol_whitelist', 'rist', '-f', 'mpegts', '-rist_profile', 'simple'],
+    ...['-protocol_whitelist', 'rist', '-f', 'mpegts'],
     ...[
       '-buffer_size',
       `${Math.round(recording.input.latencyMs)}`,

@@ -24,8 +24,8 @@ export interface MediaWatch {
   see(part: PartState): void;
   /** What is wrong by now; null while all is well. */
   look(): Disturbance | null;
-  /** For how long nothing has come, milliseconds. */
-  silentMs(): number;
+  /** Nothing has come for so long that somebody should know, though it may be well again. */
+  isSilent(): boolean;
 }
 
 /** `hasPictures`: they are recorded, so that sound alone is not what was wanted. */
@@ -63,6 +63,6 @@ export function createMediaWatch({ type, hasPictures }: { type: InputType; hasPi
         return { cause: 'TIME_JUMPED', detail: 'Its times go backwards.' };
       return null;
     },
-    silentMs: () => performance.now() - grewMs,
+    isSilent: () => performance.now() - grewMs > limitMs / 2,
   };
 }

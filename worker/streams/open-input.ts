@@ -29,6 +29,8 @@ export interface OpenInput {
   args: string[];
   /** ffmpeg's standard input, where it reads from that: closed by `close`. */
   stdin: number | null;
+  /** Another ffmpeg may read on from standard input where one has ended. */
+  resumable: boolean;
   /** Bitstream filter that pictures must pass when they are copied; null: none. */
   pictureFilter: string | null;
   /** Totals of this input; null where the link is not measured. */
@@ -47,6 +49,7 @@ export interface OpenInput {
 export const plainInput = (args: string[]): OpenInput => ({
   args,
   stdin: null,
+  resumable: false,
   pictureFilter: null,
   link: () => null,
   log: () => '',

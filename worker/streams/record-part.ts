@@ -14,7 +14,7 @@ import type { HostKit } from '../host/kit.js';
 import { streamPartArguments } from './command.js';
 import { progressFile, type StreamEncoder, startStreamEncoder } from './encoder.js';
 import { classify } from './failures.js';
-import { openInput } from './input.js';
+import type { HeldInput } from './held-input.js';
 import { createMediaWatch } from './media-watch.js';
 import type { OpenInput } from './open-input.js';
 import { writeOverlay } from './overlay.js';
@@ -34,6 +34,7 @@ export interface StreamPartOptions {
   part: number;
   limitMs: number;
   disk: DiskWatch;
+  source: HeldInput;
   /** Resolves when something else is asked for than to record this. */
   asked: Promise<Ending>;
   /** When waiting for media is over, by `performance.now()`. */
@@ -41,6 +42,8 @@ export interface StreamPartOptions {
   /** Called once, with the wall clock (epoch ms) of media time zero, when media is in the file. */
   onFirstMedia: (at: number) => void;
   onLink: (link: OpenInput['link']) => void;
+  /** Told once a second whether nothing has come for a while, though the source is there. */
+  onLook: (isSilent: boolean) => void;
   onStopping: () => void;
 }
 
@@ -59,7 +62,7 @@ export async function recordStreamPart(options: StreamPartOptions): Promise<Stre
   let input: OpenInput | null = null;
   let encoder: StreamEncoder | null = null;
   try {
-    input = await openInput({
+    input = await options.source.open({
       ...{ recording, listenAddress: spec.listenAddress, egress: spec.egress, folder, part, note },
       ...{ onRefused: refused.add, tools: spec.tools, signal: over.signal },
       mediaServer: mediaServerIfAny(loadConfig()),
@@ -79,13 +82,16 @@ export async function recordStreamPart(options: StreamPartOptions): Promise<Stre
     return { kind: 'nothing', ending: null, problem: problemOf(error, spec) };
   }
   const session = createSession(options, input, encoder);
+  let cause: PartEnd | null = null;
   try {
     await input.begun?.(encoder.pid);
-    return await session.run();
+    const result = await session.run();
+    cause = result.kind === 'recorded' ? result.ending.cause : null;
+    return result;
   } finally {
     clearTimeout(waiting);
     await encoder.kill();
-    await input.close();
+    await options.source.release(input, cause);
   }
 }
 
@@ -150,6 +156,7 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
       return;
     }
     look();
+    options.onLook(watch.isSilent());
     const disturbance = watch.look();
     if (disturbance) resolveEnding({ ...disturbance, outcome: null });
     else if (Date.now() > firstMediaAt + limitMs + overdueMs) resolveEnding(finished({ kind: 'max-duration' }));

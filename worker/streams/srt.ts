@@ -92,6 +92,7 @@ async function transmitted(peer: SrtPeer, { folder, note, recording }: InputOpti
   return {
     args: [...probing, '-protocol_whitelist', 'pipe', '-f', 'mpegts', '-i', 'pipe:0'],
     stdin: media.readEnd,
+    resumable: true,
     pictureFilter: null,
     link: () => (recording.input.linkStats ? link.read(performance.now()) : null),
     log: () => log,

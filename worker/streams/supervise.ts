@@ -12,13 +12,15 @@ import { createPhaseKeeper } from '../host/phase.js';
 import { createTimeLimit } from '../host/time-limit.js';
 import { createCondition } from '../host/warning-board.js';
 import type { Changes } from './changes.js';
+import { createHeldInput } from './held-input.js';
 import { recordStreamPart } from './record-part.js';
+import { sumLinks } from './srt-link.js';
 
 // A source that is back is to be found at once; one that is away for long is not to be bothered.
 const firstPauseMs = 250;
 const longestPauseMs = 5_000;
 // The system needs a moment to see a source through; less is no matter for people.
-const missing = { raiseAfterMs: 3_000, clearAfterMs: 0 };
+const missing = { raiseAfterMs: 2_000, clearAfterMs: 0 };
 // Encoders deliver by fits and starts: what counts is whether they keep up in the long run.
 const slow = { raiseAfterMs: 10_000, clearAfterMs: 5_000 };
 const slowSpeed = 0.95;
@@ -40,11 +42,14 @@ export async function superviseStream(spec: StreamSpec, kit: HostKit, changes: C
     }),
     wanted: {},
   });
+  const source = createHeldInput();
   let wasRecorded = spec.endsAt !== null;
   let isRecording = false;
+  let isSilent = false;
   let absentSinceMs = performance.now();
   let problem: JobFailure | null = null;
   let link: () => LinkStats | null = () => null;
+  let linksBefore: LinkStats | null = null;
   let interrupt: (ending: Ending) => void = () => {};
   void end.requested.then((outcome) => interrupt(finished(outcome)));
   wish.onChange(() => {
@@ -56,12 +61,12 @@ export async function superviseStream(spec: StreamSpec, kit: HostKit, changes: C
   const slowness = createCondition(warnings, 'OVERLOADED', slow);
   const stopLooking = everySecond(() => {
     const isWished = wish.current() === 'record';
-    absence.see(isWished && !isRecording, () => problem?.message ?? waitedFor());
+    absence.see(isWished && (!isRecording || isSilent), () => problem?.message ?? waitedFor());
     const { speed, positionMs } = totals.stats();
     slowness.see(isRecording && positionMs > slow.raiseAfterMs && speed > 0 && speed < slowSpeed, () => {
       return `It is recorded at ${speed} times its speed.`;
     });
-    totals.setLink(link());
+    totals.setLink(sumLinks(linksBefore, link()));
   });
 
   try {
@@ -92,6 +97,7 @@ export async function superviseStream(spec: StreamSpec, kit: HostKit, changes: C
     }
   } finally {
     stopLooking();
+    await source.close();
     disk.close();
     warnings.clear(...warningCodes);
   }
@@ -100,7 +106,7 @@ export async function superviseStream(spec: StreamSpec, kit: HostKit, changes: C
     const recording = changes.current();
     const part = parts + 1;
     const result = await recordStreamPart({
-      ...{ kit, spec, recording, part, limitMs, disk, asked: nextRequest() },
+      ...{ kit, spec, recording, part, limitMs, disk, source, asked: nextRequest() },
       waitUntilMs: absentSinceMs + waitMs(),
       onFirstMedia(at) {
         note(`part ${part} records since ${new Date(at).toISOString()}`);
@@ -113,11 +119,17 @@ export async function superviseStream(spec: StreamSpec, kit: HostKit, changes: C
         phase.recording();
       },
       onLink(newest) {
+        if (newest === link) return;
+        linksBefore = sumLinks(linksBefore, link());
         link = newest;
+      },
+      onLook(silent) {
+        isSilent = silent;
       },
       onStopping: () => kit.setPhase('STOPPING'),
     });
     isRecording = false;
+    isSilent = false;
     if (result.kind === 'recorded') {
       const { cause, detail, outcome } = result.ending;
       note(`part ${part} ended: ${cause} ${detail}`);

@@ -1,0 +1,47 @@
+/** Live SRT streams for benchmarks: senders that cost next to nothing, and the ffmpeg that a person would record them with. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { loadConfig } from '../src/config.js';
+import type { RecordingConfig } from '../src/recordings/config.js';
+import { recordingOf } from '../test/testkit/recording-config.js';
+
+/** Bits per second of each stream. */
+export const streamRate = 2_000_000;
+export const picturesPerSecond = 30;
+const masterSeconds = 20;
+
+/** A file of the streams' media, made if it is not there: encoded once, so that to send it costs no encoding. */
+export function masterIn(folder: string): string {
+  const file = join(folder, 'master.ts');
+  if (existsSync(file)) return file;
+  const rate = `${streamRate}`;
+  const inputs = `-f lavfi -i testsrc2=s=640x360:r=${picturesPerSecond} -f lavfi -i sine=440:r=48000`;
+  // Filled up to a constant rate: test pictures alone need less.
+  const video = `-c:v libx264 -preset veryfast -b:v ${rate} -minrate ${rate} -maxrate ${rate} -bufsize ${rate} -g 60 -x264opts nal-hrd=cbr`;
+  const args = `-nostdin -v error -y ${inputs} -t ${masterSeconds} ${video} -pix_fmt yuv420p -c:a aac -b:a 128k -f mpegts`;
+  execFileSync(loadConfig().recorder.ffmpeg, [...args.split(' '), file]);
+  return file;
+}
+
+/** Sends the master again and again to a port of this machine. */
+export function startSender(master: string, port: number): ChildProcess {
+  const args = `-nostdin -v error -re -stream_loop -1 -i ${master} -c copy -f mpegts`;
+  return run([...args.split(' '), `srt://127.0.0.1:${port}?mode=caller&pkt_size=1316`]);
+}
+
+/** What a person would type to record a stream that is sent to a port, with files that survive a crash as ours do. */
+export function startBareRecorder(port: number, file: string): ChildProcess {
+  const probing = '-analyzeduration 5000000 -probesize 10000000';
+  const output = '-map 0:v:0 -map 0:a:0 -c copy -f matroska -cluster_time_limit 250 -flush_packets 1';
+  const args = `-nostdin -nostats -v warning -y ${probing} -i srt://127.0.0.1:${port}?mode=listener ${output}`;
+  return run([...args.split(' '), file]);
+}
+
+/** As clients get it who say no more than that it is copied: with the figures of the link. */
+export const srtRecording = (listenPort: number): RecordingConfig =>
+  recordingOf({ input: { type: 'SRT_SERVER', listenPort, linkStats: true } });
+
+function run(args: string[]): ChildProcess {
+  return spawn(loadConfig().recorder.ffmpeg, args, { stdio: 'ignore' });
+}
