@@ -29,7 +29,7 @@ afterAll(async () => {
 /** Again and again, as encoders do: whoever is to be sent to may not be there yet. */
 function run(command: string): void {
   const again = `while :; do ${command} -v error; sleep 0.5; done`;
-  const shell = spawn('sh', ['-c', again], { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'], detached: true });
+  const shell = spawn('sh', ['-c', again], { cwd: folder, stdio: 'ignore', detached: true });
   onTestFinished(() => void process.kill(-(shell.pid as number), 'SIGKILL'));
 }
 
