@@ -37,9 +37,7 @@ async function readFrom(
     reading = await readInput({ listenPort: port, ...input });
     await sender({ type, port, streamKey, ...options });
   }
-  await reading.written(seconds);
-  await reading.stop();
-  return { reading, report: await contentReport(reading.file) };
+  return { reading, report: await reportOf(reading) };
 }
 
 /** A stream that is cut off has lost what its last pictures refer to. */
@@ -105,10 +103,21 @@ describe('reads every picture and all sound of', () => {
     const first = await sender(described);
     const tracks = parseSessionDescription(first.description as string);
     await first.kill();
-    const reading = await readInput({ type: 'RTP', listenPort: port, tracks });
+    const reading = readInput({ type: 'RTP', listenPort: port, tracks });
     await sender(described);
-    await reading.written(seconds);
-    await reading.stop();
-    expectCard(await contentReport(reading.file));
+    expectCard(await reportOf(await reading));
+  });
+
+  test('RTP as its description says, of a source that has sent for a while', async () => {
+    const { port, description } = await sender({ type: 'RTP', described: true });
+    const tracks = parseSessionDescription(description as string);
+    await new Promise((resolve) => setTimeout(resolve, 2_300));
+    expectCard(await reportOf(await readInput({ type: 'RTP', listenPort: port, tracks })));
   });
 });
+
+async function reportOf(reading: Reading): Promise<ContentReport> {
+  await reading.written(seconds);
+  await reading.stop();
+  return contentReport(reading.file);
+}
