@@ -399,13 +399,13 @@ describe('running', () => {
   });
 
   test('is told to the callback of its recording, in the words of recordings', async () => {
-    const recording = await kit.create({ input: udp, name: 'Told', callbackUrl: 'http://127.0.0.1:9/hook' });
+    const recording = await kit.create({ input: udp, name: 'Told', callbackUrl: 'http://127.0.0.1:19998/hook' });
     const jobId = await recording.runJobId();
     await recording.stop();
     await recording.until('CANCELED');
     const told = await db.webhookDelivery.findMany({ where: { jobId }, orderBy: { sequence: 'asc' } });
     expect(told[0]).toMatchObject({
-      url: 'http://127.0.0.1:9/hook',
+      url: 'http://127.0.0.1:19998/hook',
       payload: { kind: 'RECORDING', recordingId: recording.id, name: 'Told', status: 'waiting', state: 'QUEUED' },
     });
     expect(told.at(-1)?.payload).toMatchObject({ status: 'inactive', state: 'CANCELED' });
