@@ -55,7 +55,7 @@ export interface Reading {
 /** Opens it and starts ffmpeg. Both are gone after the test. */
 export async function readInput(
   given: Partial<RecordingInput> & Pick<RecordingInput, 'type'>,
-  more: Partial<InputOptions> = {},
+  { maps = ['0:v?', '0:a?'], ...more }: Partial<InputOptions> & { maps?: string[] } = {},
 ): Promise<Reading> {
   const folder = mkdtempSync(join(tmpdir(), 'tapedeck-input-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
@@ -77,7 +77,7 @@ export async function readInput(
     'ffmpeg',
     [
       ...['-hide_banner', '-nostdin', '-nostats', '-loglevel', 'info', '-y', '-progress', `file:${progressFile}`],
-      ...['-stats_period', '0.2', ...input.args, '-map', '0:v?', '-map', '0:a?', '-c', 'copy', ...filter],
+      ...['-stats_period', '0.2', ...input.args, ...maps.flatMap((map) => ['-map', map]), '-c', 'copy', ...filter],
       ...['-f', 'matroska', '-cluster_time_limit', '250', '-flush_packets', '1', file],
     ],
     { stdio: [input.stdin ?? 'ignore', 'ignore', log] },

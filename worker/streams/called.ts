@@ -13,6 +13,7 @@ import {
   writeStreamUrl,
 } from '../../src/net/stream-url.js';
 import { dashList } from './dash.js';
+import { gateRefusal, loginRefusal } from './failures.js';
 import { throughFront } from './front-names.js';
 import { startHttpFront } from './http-front.js';
 import { type InputOptions, type OpenInput, plainInput, probing, silenceUs, timeOfFirst } from './open-input.js';
@@ -58,7 +59,7 @@ async function openRtsp(address: RtspAddress, options: InputOptions): Promise<Op
     ...input,
     pictureFilter: timeOfFirst,
     log: () => relay.problem() ?? '',
-    refusedBy: (log) => loginRefusal(log),
+    refusedBy: (log) => loginRefusal(log) ?? gateRefusal(relay.problem() ?? ''),
     close: () => relay.close(),
   };
 }
@@ -88,18 +89,10 @@ async function openHttp(address: HttpAddress, options: InputOptions): Promise<Op
     ...input,
     log: () => front.problem() ?? '',
     isOver: () => front.hasEnded(),
-    refusedBy: (log) => (front.hasRefused() ? front.problem() : loginRefusal(log, front.badStatus())),
+    refusedBy: (log) => loginRefusal(log) ?? loginRefusal(front.problem() ?? '') ?? gateRefusal(front.problem() ?? ''),
     close: () => front.close(),
   };
 }
 
 const relayTo = ({ host, port, secure }: RtmpSource | RtspAddress, options: InputOptions, isRtsp: boolean) =>
   startStreamRelay({ gate: gateOf(options), target: { host, port, secure }, onRefused: options.onRefused, isRtsp });
-
-/** In ffmpeg's words. */
-function loginRefusal(log: string, status: number | null = null): string | null {
-  if (status === 401 || /\b401 Unauthorized\b|HTTP error 401/.test(log))
-    return 'The source wants a user name and a password, or others.';
-  if (status === 403 || /\b403 Forbidden\b|HTTP error 403/.test(log)) return 'The source does not let us in (403).';
-  return null;
-}

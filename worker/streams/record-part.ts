@@ -107,7 +107,7 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
   let firstMediaAt: number | null = null;
   /** Wall clock (epoch ms) at which media began, as it seemed last. */
   let earliestAt = Number.POSITIVE_INFINITY;
-  let refusal: string | null = null;
+  let refusal: JobFailure | null = null;
   let resolveEnding: (ending: Ending | 'refused' | 'waited') => void = () => {};
   const seen = new Promise<Ending | 'refused' | 'waited'>((resolve) => {
     resolveEnding = resolve;
@@ -174,7 +174,7 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
     hear();
     hear();
     if (firstMediaAt === null) return nothing(ending);
-    if (typeof ending === 'string') return close(lost(refusal ?? ''));
+    if (typeof ending === 'string') return close(lost(refusal?.message ?? ''));
     return close(ending);
   }
 
@@ -192,9 +192,7 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
     follower.close();
     // It may hold a header; the next attempt writes under the same name.
     await rm(join(folder, partFile(part)), { force: true });
-    if (ending === 'refused') {
-      return { kind: 'nothing', ending: null, problem: failure('SOURCE_REFUSED', refusal ?? '') };
-    }
+    if (ending === 'refused') return { kind: 'nothing', ending: null, problem: refusal };
     if (ending === 'waited') return { kind: 'nothing', ending: null, problem: classify(log(), type) };
     // Asked for, or for want of room.
     if (ending.cause !== 'SOURCE_LOST') return { kind: 'nothing', ending, problem: null };
