@@ -109,7 +109,7 @@ export async function makeFiller({ like, workFolder, tools, signal }: FillerOpti
       const pictureAt = () => fromMs + shown * frameMs;
       const soundAt = () => sound.fromMs + heard * soundMs;
       const hasPicture = () => loop.length > 0 && pictureAt() + frameMs / 2 < toMs;
-      const hasSound = () => silence !== null && soundAt() + soundMs <= sound.toMs + 1;
+      const hasSound = () => silence !== null && soundAt() + soundMs / 2 <= sound.toMs;
       while (hasPicture() || hasSound()) {
         const blocks: NewBlock[] = [];
         const untilMs = Math.min(hasPicture() ? pictureAt() : toMs, hasSound() ? soundAt() : toMs) + clusterMs;
