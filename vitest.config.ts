@@ -9,7 +9,8 @@ const busy = [
   'test/durability/{archive-life,recording-survives,steering,drain}.test.ts',
   'test/rooms/{viewer,publish-page,recorded,render,session-live,crowded,individual*}.test.ts',
   'test/rooms/ingest*.test.ts',
-  'test/media/{broadcast,broadcast-jobs,live-hls,preview,renditions,one-kind,tracks-*}.test.ts',
+  'test/media/stream-*.test.ts',
+  'test/media/{broadcast,broadcast-jobs,live-hls,preview,renditions,one-kind,tracks-*,inputs*}.test.ts',
 ];
 
 const shared = { globalSetup: ['test/testkit/stack.ts'] };

@@ -11,6 +11,7 @@ const debianPackages = [
   'xvfb',
   'pulseaudio',
   'pulseaudio-utils',
+  'srt-tools',
   'fonts-dejavu-core',
   'util-linux',
 ];
@@ -26,6 +27,7 @@ export function missingPrograms() {
     Xvfb: 'Xvfb',
     pulseaudio: 'pulseaudio',
     pactl: 'pactl',
+    'srt-live-transmit': 'srt-live-transmit',
     setpriv: 'setpriv',
     // Nobody needs one here who has one elsewhere.
     ...(setting('JANUS_URL') ? {} : { janus: 'janus' }),

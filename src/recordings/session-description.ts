@@ -4,8 +4,6 @@ import type { RtpTrack } from './config.js';
 /** Bytes. One of two tracks has some hundred. */
 const mostBytes = 8_192;
 const mostParameters = 32;
-/** RTP and RTCP of each track. */
-const portsOfTrack = 2;
 
 /** What ffmpeg reads from RTP, and Matroska holds; with their clocks where there is only one. */
 const encodings: Record<RtpTrack['kind'], Record<string, number | null>> = {
@@ -74,15 +72,15 @@ export function parseSessionDescription(text: string): RtpTrack[] {
   return media.map(trackOf);
 }
 
-/** For ffmpeg, which listens for the first track at `port`, for the second at `port` + 2, and for RTCP at the port after each. */
+/** For ffmpeg, which listens at a port for each track, and for RTCP at the next. */
 export function writeSessionDescription(
   tracks: readonly RtpTrack[],
-  { address, port }: { address: string; port: number },
+  { address, ports }: { address: string; ports: readonly number[] },
 ): string {
   const family = address.includes(':') ? 'IP6' : 'IP4';
   const lines = ['v=0', `o=- 0 0 IN ${family} ${address}`, 's=-', `c=IN ${family} ${address}`, 't=0 0'];
   for (const [index, { kind, payloadType, encoding, clockRate, channels, parameters }] of tracks.entries()) {
-    lines.push(`m=${kind.toLowerCase()} ${port + index * portsOfTrack} RTP/AVP ${payloadType}`);
+    lines.push(`m=${kind.toLowerCase()} ${ports[index] as number} RTP/AVP ${payloadType}`);
     lines.push(`a=rtpmap:${payloadType} ${encoding}/${clockRate}${channels === null ? '' : `/${channels}`}`);
     const written = Object.entries(parameters).map(([name, value]) => `${name}=${value}`);
     if (written.length > 0) lines.push(`a=fmtp:${payloadType} ${written.join('; ')}`);

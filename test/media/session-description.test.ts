@@ -43,7 +43,7 @@ test('knows the types that need no description', () => {
 test('writes what it read, at our own address: two ports for each track', () => {
   const written = writeSessionDescription(parseSessionDescription(head + video + audio), {
     address: '127.0.0.1',
-    port: 7000,
+    ports: [7000, 7002],
   });
   expect(written).toContain('c=IN IP4 127.0.0.1\r\n');
   expect(written).toContain('m=video 7000 RTP/AVP 96\r\n');

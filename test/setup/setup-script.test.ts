@@ -47,7 +47,17 @@ describe('on a machine that lacks something', () => {
   }
 
   function recordingPrograms() {
-    for (const name of ['chromium', 'ffmpeg', 'ffprobe', 'Xvfb', 'pulseaudio', 'pactl', 'setpriv', 'janus'])
+    for (const name of [
+      'chromium',
+      'ffmpeg',
+      'ffprobe',
+      'Xvfb',
+      'pulseaudio',
+      'pactl',
+      'srt-live-transmit',
+      'setpriv',
+      'janus',
+    ])
       program(name);
   }
 
@@ -69,9 +79,11 @@ describe('on a machine that lacks something', () => {
     program('apt-get');
     const { status, stderr } = setUp();
     expect(status).toBe(1);
-    expect(stderr).toContain('Missing programs: chromium, ffmpeg, ffprobe, Xvfb, pulseaudio, pactl, setpriv, janus.');
     expect(stderr).toContain(
-      "sudo sh -c 'apt-get update && RUNLEVEL=1 apt-get install -y --no-install-recommends chromium ffmpeg xvfb pulseaudio pulseaudio-utils fonts-dejavu-core util-linux janus'",
+      'Missing programs: chromium, ffmpeg, ffprobe, Xvfb, pulseaudio, pactl, srt-live-transmit, setpriv, janus.',
+    );
+    expect(stderr).toContain(
+      "sudo sh -c 'apt-get update && RUNLEVEL=1 apt-get install -y --no-install-recommends chromium ffmpeg xvfb pulseaudio pulseaudio-utils srt-tools fonts-dejavu-core util-linux janus'",
     );
     program('systemctl', 'exit 1');
     expect(setUp({ systemd: true }).stderr).toContain(" util-linux janus && systemctl disable --now janus'");

@@ -12,7 +12,8 @@ import {
   type UrlType,
   writeStreamUrl,
 } from '../../src/net/stream-url.js';
-import { frontName, withoutFrontNames } from './front-names.js';
+import { dashList } from './dash.js';
+import { throughFront } from './front-names.js';
 import { startHttpFront } from './http-front.js';
 import { type InputOptions, type OpenInput, plainInput, probing, silenceUs, timeOfFirst } from './open-input.js';
 import { startStreamRelay } from './stream-relay.js';
@@ -63,29 +64,30 @@ async function openRtsp(address: RtspAddress, options: InputOptions): Promise<Op
 }
 
 /** What ffmpeg may open of what a playlist names, and how. TLS is the business of the front. */
-const formats: Record<'HLS' | 'DASH' | 'HTTP_FLV', { demuxer: string; within: string }> = {
-  HLS: { demuxer: 'hls', within: 'hls,mpegts,aac,mp3,ac3,eac3,mov,webvtt' },
-  DASH: { demuxer: 'dash', within: 'dash,mov,matroska,mpegts,webvtt' },
-  HTTP_FLV: { demuxer: 'flv', within: 'flv' },
-};
+const segments = 'hls,mpegts,aac,mp3,ac3,eac3,mov,webvtt';
+const playlist = ['-protocol_whitelist', 'http,tcp,crypto', '-format_whitelist', segments, '-f', 'hls'];
+const flv = ['-protocol_whitelist', 'http,tcp', '-f', 'flv'];
 
 async function openHttp(address: HttpAddress, options: InputOptions): Promise<OpenInput> {
-  const { demuxer, within } = formats[options.recording.input.type as keyof typeof formats];
-  const front = await startHttpFront({ gate: gateOf(options), onRefused: options.onRefused });
-  const [host = '', port = ''] = frontName(address).split(/:(?=\d+$)/);
-  const { pathname, search } = new URL(address.path, 'http://any.invalid');
-  const login = writeStreamUrl({ ...address, secure: false }).replace(/^http:\/\/(?:([^@/]*@))?.*$/s, '$1');
+  const { type } = options.recording.input;
+  const { user, password } = address;
+  const url = new URL(writeStreamUrl({ ...address, user: null, password: null }));
+  const login = user === null && password === null ? '' : `${user ?? ''}:${password ?? ''}`;
+  const written = login && `${encodeURIComponent(user ?? '')}:${encodeURIComponent(password ?? '')}@`;
+  const front = await startHttpFront({
+    ...{ gate: gateOf(options), onRefused: options.onRefused },
+    ...(type === 'DASH' ? { dash: { url, login, written } } : {}),
+  });
+  const named = throughFront(url)?.replace('://', `://${written}`) ?? '';
   const input = plainInput([
     ...probing,
-    ...['-protocol_whitelist', demuxer === 'hls' ? 'http,tcp,crypto' : 'http,tcp', '-format_whitelist', within],
-    ...['-rw_timeout', silenceUs, '-http_proxy', front.proxy, '-f', demuxer],
-    ...['-i', `http://${login}${host}${port ? `:${port}` : ''}${pathname}${search}`],
+    ...['-rw_timeout', silenceUs, '-http_proxy', front.proxy, ...(type === 'HTTP_FLV' ? flv : playlist)],
+    ...['-i', type === 'DASH' ? dashList : named],
   ]);
   return {
     ...input,
     log: () => front.problem() ?? '',
-    refusedBy: (log) =>
-      front.hasRefused() ? (front.problem() ?? 'It was refused.') : loginRefusal(`${withoutFrontNames(log)}`),
+    refusedBy: (log) => (front.hasRefused() ? front.problem() : loginRefusal(log, front.badStatus())),
     close: () => front.close(),
   };
 }
@@ -94,8 +96,9 @@ const relayTo = ({ host, port, secure }: RtmpSource | RtspAddress, options: Inpu
   startStreamRelay({ gate: gateOf(options), target: { host, port, secure }, onRefused: options.onRefused, isRtsp });
 
 /** In ffmpeg's words. */
-function loginRefusal(log: string): string | null {
-  if (/\b401 Unauthorized\b|HTTP error 401/.test(log)) return 'The source wants a user name and a password, or others.';
-  if (/\b403 Forbidden\b|HTTP error 403/.test(log)) return 'The source does not let us in (403).';
+function loginRefusal(log: string, status: number | null = null): string | null {
+  if (status === 401 || /\b401 Unauthorized\b|HTTP error 401/.test(log))
+    return 'The source wants a user name and a password, or others.';
+  if (status === 403 || /\b403 Forbidden\b|HTTP error 403/.test(log)) return 'The source does not let us in (403).';
   return null;
 }

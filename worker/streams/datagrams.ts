@@ -2,7 +2,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createGate } from '../../src/net/gate.js';
+import type { RtpTrack } from '../../src/recordings/config.js';
 import { writeSessionDescription } from '../../src/recordings/session-description.js';
+import { takeDescribedRtp } from './described-rtp.js';
 import { type InputOptions, type OpenInput, plainInput, probing, silenceUs, timeOfFirst } from './open-input.js';
 
 /** Bytes that the system holds while ffmpeg is busy: half a second at 20 Mbit/s, as far as it allows. */
@@ -22,11 +24,20 @@ export async function openDatagrams(options: InputOptions): Promise<OpenInput> {
   if (group !== null) await createGate({ policy: options.egress }).resolve(group, port);
   const place = { group, port, localAddress: options.listenAddress };
   if (input.type === 'UDP') return plainInput(udpArguments(place));
-  if (input.tracks === null) return plainInput(rtpArguments(place));
-  const file = join(options.folder, `p${options.part}.sdp`);
-  const address = group ?? options.listenAddress;
-  writeFileSync(file, writeSessionDescription(input.tracks, { address, port }), { mode: 0o600 });
-  return { ...plainInput(describedArguments(place, file)), pictureFilter: timeOfFirst };
+  return input.tracks === null ? plainInput(rtpArguments(place)) : described(options, input.tracks, place);
+}
+
+async function described({ folder, part, note }: InputOptions, tracks: RtpTrack[], place: Place): Promise<OpenInput> {
+  const { group, port, localAddress } = place;
+  const taken = await takeDescribedRtp({ port, address: localAddress, group, tracks: tracks.length, note });
+  const file = join(folder, `p${part}.sdp`);
+  writeFileSync(file, writeSessionDescription(tracks, { address: '127.0.0.1', ports: taken.ports }), { mode: 0o600 });
+  return {
+    ...plainInput(describedArguments(file)),
+    pictureFilter: timeOfFirst,
+    begun: () => taken.begun(),
+    close: async () => taken.close(),
+  };
 }
 
 interface Place {
@@ -59,10 +70,10 @@ function rtpArguments(place: Place): string[] {
   ];
 }
 
-function describedArguments(place: Place, file: string): string[] {
+function describedArguments(file: string): string[] {
   return [
     ...probing,
-    ...['-protocol_whitelist', 'file,rtp,udp', '-f', 'sdp', ...local(place), '-buffer_size', receiveBuffer],
+    ...['-protocol_whitelist', 'file,rtp,udp', '-f', 'sdp', '-localaddr', '127.0.0.1', '-buffer_size', receiveBuffer],
     ...['-reorder_queue_size', reorderPackets, '-max_delay', reorderUs, '-i', `file:${file}`],
   ];
 }
@@ -70,7 +81,7 @@ function describedArguments(place: Place, file: string): string[] {
 function ristArguments({ recording, listenAddress }: InputOptions, port: number): string[] {
   return [
     ...probing,
-    ...['-protocol_whitelist', 'rist', '-f', 'mpegts', '-rist_profile', 'simple'],
+    ...['-protocol_whitelist', 'rist', '-f', 'mpegts'],
     ...[
       '-buffer_size',
       `${Math.round(recording.input.latencyMs)}`,

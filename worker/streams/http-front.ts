@@ -2,27 +2,27 @@
  * What ffmpeg reads HLS, DASH and HTTP-FLV through: a proxy of this process on the loopback interface. Each request, those after
  * redirects and those for entries of playlists included, passes the gate; TLS is done here, and certificates are checked.
  */
-import { createServer, type IncomingMessage, request as openRequest, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { pipeline } from 'node:stream';
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
 import { answerTo, answerToMisuse } from '../../src/net/answers.js';
 import { endToEnd, ownHeaders, send } from '../../src/net/forward.js';
 import type { Gate } from '../../src/net/gate.js';
 import { AddressRefusedError } from '../../src/net/refusal.js';
-import { connectSecurely } from '../../src/net/secure.js';
+import { createDashLists, dashHost } from './dash.js';
 import { originOf, throughFront } from './front-names.js';
+import { isPlaylist, ManifestRefusedError, rewritePlaylist } from './manifests.js';
 import {
-  longestManifestBytes,
-  ManifestRefusedError,
-  manifestKind,
-  rewriteManifest,
-  tellingBytes,
-} from './manifests.js';
+  ask,
+  BadStatusError,
+  connectUpstream,
+  fetchList,
+  firstBytes,
+  isZipped,
+  redirectedTo,
+  wholeText,
+} from './upstream.js';
 
-/** A server that sends nothing for so long, in the middle of an answer, is gone; ffmpeg is then told so. */
-const silentLimitMs = 10_000;
 /** ffmpeg opens one for each rendition. */
 const mostConnections = 64;
 
@@ -42,9 +42,12 @@ export interface HttpFrontOptions {
   gate: Gate;
   /** Told of everything that was refused: what, and why. */
   onRefused: (text: string) => void;
+  /** A description of DASH that is to be read as HLS, at `dashList`. `login`: who we are, plain, and as it is `written` in a URL. */
+  dash?: { url: URL; login: string; written: string };
 }
 
-export async function startHttpFront({ gate, onRefused }: HttpFrontOptions): Promise<HttpFront> {
+export async function startHttpFront({ gate, onRefused, dash }: HttpFrontOptions): Promise<HttpFront> {
+  const lists = dash && createDashLists(() => fetchList(gate, dash.url, dash.login), dash.written);
   let problem: string | null = null;
   let refused = false;
   let badStatus: number | null = null;
@@ -65,30 +68,31 @@ export async function startHttpFront({ gate, onRefused }: HttpFrontOptions): Pro
     response.once('close', () => gone.abort());
     let shown = url.host;
     try {
+      if (dash && lists && url.hostname === dashHost) {
+        shown = dash.url.host;
+        const list = await lists(url.pathname);
+        return list === null ? send(response, answerToMisuse('There is no such list.')) : sendList(response, list);
+      }
       const origin = originOf(url);
       shown = `${origin.host}:${origin.port}`;
-      const plain = await gate.connect(origin.host, origin.port, gone.signal);
-      const socket = origin.secure ? await connectSecurely(plain, origin.host) : plain;
-      if (response.destroyed) return void socket.destroy();
-      socket.setTimeout(silentLimitMs, () => socket.destroy(new Error(`nothing came for ${silentLimitMs / 1000} s`)));
-      response.once('close', () => socket.destroy());
-      const real = new URL(
-        `http${origin.secure ? 's' : ''}://${bracketed(origin.host)}:${origin.port}${url.pathname}${url.search}`,
-      );
-      const incoming = await ask(request, real, socket);
-      await passOn(incoming, real, response);
+      const socket = await connectUpstream(gate, origin, gone.signal);
+      const place = `${origin.host.includes(':') ? `[${origin.host}]` : origin.host}:${origin.port}`;
+      const real = new URL(`http${origin.secure ? 's' : ''}://${place}${url.pathname}${url.search}`);
+      await passOn(await ask(real, socket, ownHeaders(request, real)), real, response);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      if (error instanceof AddressRefusedError) refuse(`${shown} was refused: ${message}`);
-      else if (error instanceof ManifestRefusedError) refuse(`An entry of ${shown} was refused: ${message}.`);
-      else if (!gone.signal.aborted) problem = `${shown}: ${message}`;
+      fail(error, shown, gone.signal.aborted);
+      const told = error instanceof ManifestRefusedError ? new AddressRefusedError('scheme', error.message) : error;
       if (response.headersSent) response.destroy();
-      else
-        send(
-          response,
-          answerTo(error instanceof ManifestRefusedError ? new AddressRefusedError('scheme', message) : error),
-        );
+      else send(response, answerTo(told));
     }
+  }
+
+  function fail(error: unknown, shown: string, isGone: boolean): void {
+    const message = error instanceof Error ? error.message : String(error);
+    if (error instanceof AddressRefusedError) refuse(`${shown} was refused: ${message}`);
+    else if (error instanceof ManifestRefusedError) refuse(`An entry of ${shown} was refused: ${message}.`);
+    else if (!isGone) problem = `${shown}: ${message}`;
+    if (error instanceof BadStatusError) badStatus = error.status;
   }
 
   /** Hands out the answer, with all that it names in the names of the front. */
@@ -99,27 +103,22 @@ export async function startHttpFront({ gate, onRefused }: HttpFrontOptions): Pro
       badStatus = status;
       problem = `${from.host} answered with status ${status}.`;
     }
-    if (headers.location) headers.location = [redirected(headers.location[0] ?? '', from)];
-    // Of the name that ffmpeg knows nothing of.
-    if (headers['set-cookie'])
-      headers['set-cookie'] = headers['set-cookie'].map((cookie) => cookie.replace(/;\s*domain=[^;]*/i, ''));
+    if (headers.location) headers.location = [throughFront(redirectedTo(headers.location[0] ?? '', from)) ?? ''];
+    // They are of a name that ffmpeg knows nothing of.
+    const cookies = headers['set-cookie'];
+    if (cookies) headers['set-cookie'] = cookies.map((cookie) => cookie.replace(/;\s*domain=[^;]*/i, ''));
     response.sendDate = false;
     const { head, ended } = await firstBytes(incoming);
-    const plainHead = isZipped(headers) ? Buffer.from('<') : head;
-    const kind = status < 300 ? manifestKind(plainHead) : null;
-    if (kind === null) {
-      response.writeHead(status, headers);
-      response.write(head);
-      if (ended) return void response.end();
-      return void pipeline(incoming, response, () => {});
+    // Media is never packed.
+    if (status < 300 && (isPlaylist(head) || isZipped(incoming.headers))) {
+      const text = await wholeText(incoming, head, ended);
+      return sendList(response, isPlaylist(Buffer.from(text)) ? rewritePlaylist(text, from) : text);
     }
-    const whole = await rest(incoming, head, ended);
-    const text = isZipped(headers) ? await promisify(gunzip)(whole, { maxOutputLength: longestManifestBytes }) : whole;
-    const real = manifestKind(text.subarray(0, tellingBytes));
-    const body = real === null ? text : Buffer.from(rewriteManifest(real, text.toString('utf8'), from));
-    for (const name of ['content-range', 'content-encoding', 'content-md5', 'etag']) delete headers[name];
-    response.writeHead(status === 206 ? 200 : status, { ...headers, 'content-length': `${body.length}` });
-    response.end(body);
+    response.writeHead(status, headers);
+    response.write(head);
+    if (ended) response.end();
+    // An answer that breaks off upstream must break off here too: destroys both on either's failure.
+    else pipeline(incoming, response, () => {});
   }
 
   const server = createServer({ keepAliveTimeout: 60_000, requestTimeout: 0, noDelay: true });
@@ -146,63 +145,9 @@ export async function startHttpFront({ gate, onRefused }: HttpFrontOptions): Pro
   };
 }
 
-function ask(request: IncomingMessage, url: URL, socket: Socket): Promise<IncomingMessage> {
-  const { 'accept-encoding': _, ...headers } = ownHeaders(request, url);
-  const outgoing = openRequest({
-    createConnection: () => socket,
-    path: `${url.pathname}${url.search}`,
-    // The default port of the scheme is not written, as with everybody else.
-    headers: { ...headers, host: url.host },
-  });
-  return new Promise((resolve, reject) => {
-    outgoing.once('response', resolve);
-    outgoing.on('error', reject);
-    outgoing.end();
-  });
+function sendList(response: ServerResponse, text: string): void {
+  const body = Buffer.from(text);
+  const type = 'application/vnd.apple.mpegurl';
+  response.writeHead(200, { 'content-type': type, 'content-length': `${body.length}`, 'cache-control': 'no-store' });
+  response.end(body);
 }
-
-/** Where a redirect leads, for ffmpeg; the gate is asked when it follows. Throws ManifestRefusedError. */
-function redirected(location: string, from: URL): string {
-  const target = URL.canParse(location, from.href) ? throughFront(new URL(location, from)) : null;
-  if (target === null)
-    throw new ManifestRefusedError(`a redirect to "${location.slice(0, 100)}", which is no http or https URL`);
-  return target;
-}
-
-const isZipped = (headers: Record<string, string[]>): boolean => headers['content-encoding']?.[0] === 'gzip';
-
-async function firstBytes(incoming: IncomingMessage): Promise<{ head: Buffer; ended: boolean }> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  return new Promise((resolve, reject) => {
-    const done = (ended: boolean) => {
-      incoming.off('data', take).off('end', end).off('error', reject);
-      incoming.pause();
-      resolve({ head: Buffer.concat(chunks), ended });
-    };
-    const take = (chunk: Buffer) => {
-      chunks.push(chunk);
-      size += chunk.length;
-      // Media says so at once: waiting for more of it would be a delay.
-      if (size >= tellingBytes || manifestKind(Buffer.concat(chunks)) === null) done(false);
-    };
-    const end = () => done(true);
-    incoming.on('data', take).once('end', end).once('error', reject);
-  });
-}
-
-async function rest(incoming: IncomingMessage, head: Buffer, ended: boolean): Promise<Buffer> {
-  const chunks = [head];
-  let size = head.length;
-  if (!ended) {
-    for await (const chunk of incoming as AsyncIterable<Buffer>) {
-      chunks.push(chunk);
-      size += chunk.length;
-      if (size > longestManifestBytes)
-        throw new ManifestRefusedError(`a playlist of more than ${longestManifestBytes} bytes`);
-    }
-  }
-  return Buffer.concat(chunks);
-}
-
-const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host);

@@ -40,6 +40,33 @@ export async function openRtspServer({ recording, listenAddress, note }: InputOp
     const read = createRtspReader();
     let server: Socket | null = null;
     let isRecording = false;
+    // Requests that we answer ourselves are missing in what ffmpeg hears, and it wants them counted without a gap.
+    let passedOn = 0;
+    const numbers = new Map<string, string>();
+
+    function passOn(request: RtspMessage, to: Socket): void {
+      passedOn += 1;
+      numbers.set(`${passedOn}`, request.headers.get('cseq') ?? '0');
+      to.write(withNumber(request.bytes, `${passedOn}`));
+    }
+
+    function passAnswers(from: Socket): void {
+      const read = createRtspReader();
+      from.on('data', (bytes) => {
+        try {
+          const { messages, media } = read(bytes);
+          for (const { bytes: answer, headers } of messages) {
+            const number = headers.get('cseq') ?? '';
+            client.write(withNumber(answer, numbers.get(number) ?? number));
+            numbers.delete(number);
+          }
+          // Reports of what was received, which need no number.
+          if (media) client.write(media);
+        } catch {
+          client.destroy();
+        }
+      });
+    }
     const introduction = setTimeout(() => client.destroy(), introductionLimitMs);
     client.setNoDelay(true);
     client.setTimeout(silentLimitMs, () => client.destroy());
@@ -58,7 +85,7 @@ export async function openRtspServer({ recording, listenAddress, note }: InputOp
         // Media by UDP would come to ports that nobody has opened for it.
         if (method === 'SETUP' && !/\/TCP\b/i.test(request.headers.get('transport') ?? ''))
           client.write(answerTo(request, '461 Unsupported Transport'));
-        else server.write(request.bytes);
+        else passOn(request, server);
         if (method === 'RECORD') isRecording = true;
         return true;
       }
@@ -85,8 +112,8 @@ export async function openRtspServer({ recording, listenAddress, note }: InputOp
       sockets.add(server);
       server.on('error', () => {});
       server.once('close', () => client.destroySoon());
-      server.pipe(client);
-      server.write(request.bytes);
+      passAnswers(server);
+      passOn(request, server);
       note(`${client.remoteAddress} publishes`);
       return true;
     }
@@ -156,6 +183,13 @@ async function connectBehind(port: number, client: Socket): Promise<Socket | nul
 function answerTo(request: RtspMessage, status: string, ...more: string[]): string {
   const lines = [`RTSP/1.0 ${status}`, `CSeq: ${(request.headers.get('cseq') ?? '0').slice(0, 20)}`, ...more];
   return `${lines.join('\r\n')}\r\n\r\n`;
+}
+
+/** The number of a request, and of the answer to it, is another one on each side. */
+function withNumber(bytes: Buffer, number: string): Buffer {
+  const end = bytes.indexOf('\r\n\r\n');
+  const head = bytes.toString('latin1', 0, end).replace(/^CSeq\s*:.*$/im, `CSeq: ${number}`);
+  return Buffer.concat([Buffer.from(head, 'latin1'), bytes.subarray(end)]);
 }
 
 function lastPart(uri: string): string {

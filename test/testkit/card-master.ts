@@ -1,0 +1,64 @@
+/** The test card as encoders send it, encoded once for all who send it: to send a copy costs next to nothing. */
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, renameSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { cardInputs, type Size } from './media-card.js';
+
+/** Of all but where its name says otherwise: H.264 with B-frames and a key frame each second, AAC of 48 kHz. */
+export const variants = ['card', 'wide', 'hevc', 'mpeg2', 'opus', 'audio', 'video', 'slow', 'browser'] as const;
+export type Variant = (typeof variants)[number];
+
+export const masterSize: Size = { width: 320, height: 240 };
+export const wideSize: Size = { width: 480, height: 270 };
+export const masterSeconds = 90;
+
+const h264 =
+  '-c:v libx264 -preset veryfast -b:v 600k -maxrate 600k -bufsize 600k -g 30 -keyint_min 30 -sc_threshold 0 -bf 2';
+const aac = '-c:a aac -b:a 128k';
+const encodings: Record<Variant, { size: Size; picture: string; sound: string }> = {
+  card: { size: masterSize, picture: h264, sound: aac },
+  wide: { size: wideSize, picture: h264, sound: aac },
+  hevc: {
+    size: masterSize,
+    picture: '-c:v libx265 -preset ultrafast -b:v 600k -x265-params keyint=30:min-keyint=30:scenecut=0:log-level=none',
+    sound: aac,
+  },
+  mpeg2: { size: masterSize, picture: '-c:v mpeg2video -b:v 2M -g 30 -bf 2', sound: '-c:a mp2 -b:a 192k' },
+  opus: { size: masterSize, picture: h264, sound: '-c:a libopus -b:a 96k' },
+  audio: { size: masterSize, picture: '-vn', sound: aac },
+  video: { size: masterSize, picture: h264, sound: '-an' },
+  // Without B-frames, which they do not send.
+  browser: {
+    size: masterSize,
+    picture: '-c:v libx264 -preset ultrafast -tune zerolatency -profile:v baseline -b:v 400k -g 30',
+    sound: '-c:a libopus -b:a 64k -frame_duration 20',
+  },
+  // Four seconds between key frames, as encoders like to have by themselves.
+  slow: { size: masterSize, picture: h264.replaceAll(' 30 ', ' 120 '), sound: aac },
+};
+
+const makings = new Map<Variant, Promise<string>>();
+
+/** A Matroska file of 90 s. It is kept for later runs, under a name that says how it was made. */
+export function cardMaster(variant: Variant = 'card'): Promise<string> {
+  const making = makings.get(variant) ?? make(variant);
+  makings.set(variant, making);
+  return making;
+}
+
+async function make(variant: Variant): Promise<string> {
+  const { size, picture, sound } = encodings[variant];
+  const args = [...cardInputs(size), '-t', `${masterSeconds}`, ...picture.split(' '), ...sound.split(' ')];
+  if (variant !== 'audio') args.push('-pix_fmt', 'yuv420p');
+  const folder = join(tmpdir(), 'tapedeck-cards');
+  mkdirSync(folder, { recursive: true });
+  const file = join(folder, `${variant}-${createHash('sha256').update(args.join(' ')).digest('hex').slice(0, 16)}.mkv`);
+  if (existsSync(file)) return file;
+  const making = `${file}.${process.pid}.mkv`;
+  await promisify(execFile)('ffmpeg', ['-nostdin', '-v', 'error', '-y', ...args, making]);
+  renameSync(making, file);
+  return file;
+}
