@@ -119,7 +119,10 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
   function hear(): void {
     if (firstMediaAt !== null) return;
     refusal ??= input.refusedBy(log());
-    if (refusal !== null) return resolveEnding('refused');
+    if (refusal !== null) {
+      resolveEnding('refused');
+      return;
+    }
     const report = encoder.report();
     if (!report || report.positionMs <= 0 || (hasPictures && report.frames === 0)) return;
     follower.look();
@@ -150,7 +153,10 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
 
   function tick(): void {
     const full = options.disk.failure();
-    if (full) return resolveEnding(finished({ kind: 'failed', failure: full }));
+    if (full) {
+      resolveEnding(finished({ kind: 'failed', failure: full }));
+      return;
+    }
     if (firstMediaAt === null) {
       if (performance.now() > options.waitUntilMs) resolveEnding('waited');
       return;
