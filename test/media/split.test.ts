@@ -1,20 +1,23 @@
 /** A split recording is cut while it goes on: every picture and every sound is in exactly one piece, whatever happens to the cutter. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, rm } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type PieceEntry, piecesFolder } from '../../src/jobs/capture.js';
 import type { OutputFormat, RecordingOutput } from '../../src/recordings/config.js';
+import { createLocalStorage } from '../../src/storage/local.js';
+import { finalizeJob, removeParts } from '../../worker/finalize/finalize.js';
+import type { FinalizeOptions } from '../../worker/finalize/finalize-options.js';
 import { createPartLine } from '../../worker/outlets/part-line.js';
 import { cutPieces } from '../../worker/outlets/pieces.js';
 import { openManifest, readManifest } from '../../worker/parts/manifest.js';
 import { audioEncodings, videoEncodings } from '../testkit/encodings.js';
 import { decodingProblems, mediaTools, smallCard, temporaryFolder, writeEncodedPart } from '../testkit/media-parts.js';
 import { readFrames, readOffsets, readSound, readTone } from '../testkit/media-read.js';
-import { replayPart } from '../testkit/replayed-parts.js';
+import { appendLater, replayPart } from '../testkit/replayed-parts.js';
 
 const zeroAt = Date.UTC(2026, 0, 31, 23, 59, 50);
 const splitMs = 2_000;
@@ -204,6 +207,116 @@ describe('every format', () => {
     expect((await Promise.all(files.map(numbersOf))).flat()).toEqual(range(0, 150));
   });
 });
+
+describe('the files of a split recording', () => {
+  const finalized = async (job: string, more: Partial<FinalizeOptions> = {}) => {
+    const storage = join(job, 'storage');
+    const made = await finalizeJob({
+      ...{ jobFolder: job, jobId: 'job', name: 'Main program', tools: mediaTools, output: output(), ...more },
+      storage: createLocalStorage(storage),
+    });
+    const pieces = made.files.filter(({ piece }) => piece !== undefined);
+    return { made, pieces, files: pieces.map(({ storageKey }) => join(storage, storageKey)) };
+  };
+  /** A job of two parts, of which only the first was cut while it was recorded. */
+  const job = async () => {
+    const folderOf = join(await folder(), 'job');
+    await mkdir(join(folderOf, 'i1'), { recursive: true });
+    await cut(['foreign'], {}, join(folderOf, 'i1'));
+    await replayPart(source('forced'), {
+      folder: join(folderOf, 'i1'),
+      part: 2,
+      zeroAt: zeroAt + 200_000,
+      pace: 1_000,
+    });
+    return folderOf;
+  };
+  const all = [...range(300, 270), ...range(0, 270)];
+  const names = ['1-1-0', '1-1-1', '1-1-2', '1-1-3', '1-2-0', '1-2-1', '1-2-2', '1-2-3', '1-2-4'];
+
+  test('are what was cut while it went on, and what was not', async () => {
+    const { made, pieces, files } = await finalized(await job());
+    expect(pieces.map(({ piece }) => piece)).toEqual(names);
+    expect((await Promise.all(files.map(numbersOf))).flat()).toEqual(all);
+    expect(made.recordedMs).toBe(18_000);
+    expect(pieces[4]).toMatchObject({ name: 'Main program-2026-02-01_00-03-10.mp4', width: 320, videoCodec: 'h264' });
+  });
+
+  test('are no others than those that were not delivered yet', async () => {
+    const delivered = new Set(names.filter((name) => name !== '1-1-2' && name !== '1-2-0'));
+    const { pieces, files, made } = await finalized(await job(), { deliveredPieces: delivered });
+    expect(pieces.map(({ piece }) => piece)).toEqual(['1-1-2', '1-2-0']);
+    const numbers = await Promise.all(files.map(numbersOf));
+    expect(numbers.map((found) => [found[0], found.length])).toEqual([
+      [441, 47],
+      [0, 60],
+    ]);
+    expect(made.deliveredBefore).toBe(7);
+  });
+
+  test('are the same although the length was changed after they were cut, and what follows goes by the new one', async () => {
+    const { pieces, files } = await finalized(await job(), { output: output({ splitMs: 4_000 }) });
+    expect(pieces.map(({ piece }) => piece)).toEqual([...names.slice(0, 4), '1-2-0', '1-2-1', '1-2-2']);
+    expect((await Promise.all(files.map(numbersOf))).flat()).toEqual(all);
+  });
+
+  test('are cut anew from the parts, where what was cut is gone', async () => {
+    const folderOf = await job();
+    await rm(join(folderOf, 'i1', piecesFolder), { recursive: true });
+    const { files } = await finalized(folderOf, { version: 2 });
+    expect((await Promise.all(files.map(numbersOf))).flat()).toEqual(all);
+  });
+
+  test('go with the parts once these are removed', async () => {
+    const folderOf = await job();
+    await finalized(folderOf);
+    await removeParts(folderOf);
+    expect(await readdir(join(folderOf, 'i1'))).toEqual(['manifest.jsonl']);
+  });
+});
+
+test('nothing is cut off where times jump at the end of a part, but what is of no time', async () => {
+  const into = join(await folder(), 'job', 'i1');
+  await mkdir(into, { recursive: true });
+  await copyFile(source('silent'), join(root, 'jumped.mkv'));
+  await appendLater(join(root, 'jumped.mkv'), source('silent'), 1_800_000, 1_000);
+  const parts = createPartLine();
+  const manifest = openManifest(into);
+  const cutting = cutPieces({
+    ...{ folder: into, parts, tools: mediaTools, signal: new AbortController().signal, note: () => {} },
+    ...{
+      outputOf: () => output({ hasAudio: false }),
+      partZeroAt: () => zeroAt,
+      append: (entry) => manifest.append(entry),
+    },
+  });
+  await replayPart(join(root, 'jumped.mkv'), { folder: into, part: 1, zeroAt, line: parts, cause: 'TIME_JUMPED' });
+  parts.close();
+  await cutting;
+  const pieces = piecesIn(into);
+  const numbers = await Promise.all(pieces.map(({ file }) => numbersOf(join(into, piecesFolder, file))));
+  expect(numbers.flat()).toEqual(range(0, 150));
+});
+
+test('pictures that refer to those before a cut stay with the picture that they are stored behind', async () => {
+  await writeEncodedPart(source('open'), { seconds: 5, video: openGop, audio: audioEncodings.mp2 });
+  const { files } = await cut(['open'], { format: 'MPEGTS' });
+  const counted = files.map((file) => packetsOf(file));
+  // Every picture is in one of them, also those that only show when they are played one after the other.
+  expect(counted.reduce((a, b) => a + b)).toBe(150);
+  const joined = join(root, 'open.ts');
+  await writeFile(joined, Buffer.concat(await Promise.all(files.map((file) => readFile(file)))));
+  const numbers = (await readFrames(joined, smallCard)).map(({ number }) => number);
+  expect(new Set(numbers).size).toBe(150);
+});
+
+/** As broadcasters send it: pictures before a key frame may need the one before. */
+const openGop = ['-c:v', 'mpeg2video', '-b:v', '3M', '-bf', '2', '-g', '15', '-sc_threshold', '1000000000'];
+
+const packetsOf = (file: string): number => {
+  const args = ['-v', 'error', '-count_packets', '-select_streams', 'v', '-show_entries', 'stream=nb_read_packets'];
+  return Number.parseInt(execFileSync('ffprobe', [...args, '-of', 'csv=p=0', file], { encoding: 'utf8' }), 10);
+};
 
 test('a cutter that is killed again and again neither loses nor doubles a picture', async () => {
   const into = await folder();

@@ -1,9 +1,10 @@
 /** Parts that grow as recorders' do, but faster: what was written before is written again, a quarter of a second of media at a time. */
-import { appendFile, readFile, writeFile } from 'node:fs/promises';
+import { appendFile, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hostFiles, type ManifestEntry, type PartEnd, partFile } from '../../src/jobs/capture.js';
 import type { PartLine } from '../../worker/outlets/part-line.js';
+import { element, elementsOf, ids, numberElement, readElement } from '../../worker/parts/ebml.js';
 import { openPartFile } from '../../worker/parts/part-file.js';
 
 /** Times as fast as it was recorded. */
@@ -50,4 +51,25 @@ export async function replayPart(
     cause,
   });
   line?.ended(part);
+}
+
+/** Appends what a part begins with to another, with times that are so much later. */
+export async function appendLater(to: string, from: string, laterMs: number, lengthMs: number): Promise<void> {
+  const [bytes, media] = [await readFile(from), await openPartFile(from)];
+  await media.look(true);
+  await media.close();
+  const target = await openPartFile(to);
+  await target.look(true);
+  await target.close();
+  const end = Math.max(...target.clusters.map(({ position, bytes: length }) => position + length));
+  await truncate(to, end);
+  for (const { position, bytes: length, timeMs } of media.clusters.filter((cluster) => cluster.timeMs < lengthMs)) {
+    const cluster = bytes.subarray(position, position + length);
+    const head = readElement(cluster, 0)?.start ?? 0;
+    const blocks = [...elementsOf(cluster, head)].find(({ id }) => id === ids.simpleBlock)?.at ?? length;
+    await appendFile(
+      to,
+      element(ids.cluster, numberElement(ids.timestamp, timeMs + laterMs), cluster.subarray(blocks)),
+    );
+  }
 }

@@ -10,6 +10,8 @@ export interface VideoFacts {
   pixelFormat: string;
   /** Width of a pixel to its height, such as `1:1`, where it is said. */
   pixelShape?: string;
+  /** How many pictures a decoder holds back, since some are stored before others that are shown earlier. */
+  heldBack?: number;
   /** Average frames per second. */
   fps: number;
   /** Where the container counts them. */
@@ -170,6 +172,7 @@ interface ProbeStream {
   height?: number;
   pix_fmt?: string;
   sample_aspect_ratio?: string;
+  has_b_frames?: number;
   avg_frame_rate?: string;
   nb_frames?: string;
   duration?: string;
@@ -191,6 +194,7 @@ function videoFacts(stream: ProbeStream): VideoFacts {
     height: stream.height ?? 0,
     pixelFormat: stream.pix_fmt ?? 'unknown',
     ...(stream.sample_aspect_ratio ? { pixelShape: stream.sample_aspect_ratio } : {}),
+    ...(stream.has_b_frames ? { heldBack: stream.has_b_frames } : {}),
     fps: perSeconds > 0 ? frames / perSeconds : 0,
     frames: stream.nb_frames === undefined ? null : Number(stream.nb_frames),
     durationMs: milliseconds(stream.duration),

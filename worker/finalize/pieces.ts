@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import type { RecordingOutput } from '../../src/recordings/config.js';
 import { pieceName } from '../../src/services/delivered-files.js';
 import { cutsOf } from '../parts/cuts.js';
-import { codecsOf, kindsOf } from '../parts/measure.js';
+import { kindsOf } from '../parts/measure.js';
 import { makePiece } from '../parts/piece.js';
 import { type JoinedPart, type TakenPart, withTakenParts } from '../parts/take.js';
 import { cutPiece } from './cut-piece.js';
@@ -57,7 +57,6 @@ async function piecesOf(
   const { splitMs, format } = output;
   const { incarnation, number, pieces } = recorded;
   const zeroAt = recorded.zeroAt ?? recorded.lastWrittenAt - stretch.toMs;
-  const codecs = codecsOf(part.facts, part.tracks);
   const made: Made[] = [];
   const stretches = await cutsOf(part, stretch, { splitMs, known: pieces });
   for (const [piece, own] of stretches.entries()) {
@@ -66,12 +65,9 @@ async function piecesOf(
     if (options.deliveredPieces?.has(name)) continue;
     const known = (options.version ?? 1) === 1 ? pieces[piece] : undefined;
     const there = known ? await cutPiece(dirname(recorded.file), known) : null;
-    const base = join(work, name);
-    const fresh = {
-      ...{ media: part.media, tracks: part.tracks, codecs, stretch: own, format, base },
-      isFirst: piece === 0,
-    };
-    const cut = there ?? (await makePiece({ ...fresh, ffmpeg: options.tools.ffmpeg, signal: options.signal }));
+    const { media, tracks, facts } = part;
+    const fresh = { media, tracks, facts, stretch: own, isFirst: piece === 0, format, base: join(work, name) };
+    const cut = there ?? (await makePiece({ ...fresh, tools: options.tools, signal: options.signal }));
     const called = recordingName(options.name, new Date(zeroAt + own.fromMs));
     made.push(...(await finishPiece(options, { ...cut, name }, called, work)));
   }

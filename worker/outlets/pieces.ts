@@ -10,7 +10,7 @@ import { probeHead } from '../ffmpeg/probe.js';
 import type { MediaTools } from '../ffmpeg/run.js';
 import { type Cut, type CutFinder, createCutFinder, cutsOf, knownInOrder } from '../parts/cuts.js';
 import { readManifest } from '../parts/manifest.js';
-import { beforeHole, beginningOf, codecsOf, isLeftOut, kindsOf, measurePart } from '../parts/measure.js';
+import { beforeHole, beginningOf, isLeftOut, kindsOf, measurePart } from '../parts/measure.js';
 import { openPartFile, type PartFile } from '../parts/part-file.js';
 import { makePiece, type PieceOptions } from '../parts/piece.js';
 import { interleavingMs, type Stretch } from '../parts/stretch.js';
@@ -106,7 +106,7 @@ async function opened(part: OpenPart, signal: AbortSignal): Promise<PartFile | n
 }
 
 /** What pieces are made of. */
-type Source = Pick<PieceOptions, 'media' | 'tracks' | 'codecs'>;
+type Source = Pick<PieceOptions, 'media' | 'tracks' | 'facts'>;
 
 /** Where the pieces of one part are put, each once. */
 function createShelf(options: PiecesOptions, { number, file }: OpenPart, media: PartFile) {
@@ -123,7 +123,7 @@ function createShelf(options: PiecesOptions, { number, file }: OpenPart, media: 
   async function sourceNow(): Promise<Source> {
     const tracks = wanted().filter(({ kind }) => hasPictures || kind === 'audio');
     const facts = await probeHead(file, { ffprobe: tools.ffprobe, signal });
-    return { media, tracks, codecs: codecsOf(facts, tracks) };
+    return { media, tracks, facts };
   }
 
   async function put(from: Source, stretch: Stretch, piece: number): Promise<void> {
@@ -133,8 +133,15 @@ function createShelf(options: PiecesOptions, { number, file }: OpenPart, media: 
     const name = `p${number}-${String(piece).padStart(5, '0')}`;
     const draft = join(folder, piecesFolder, `${name}.draft`);
     const made = await makePiece({
-      ...{ ...from, stretch, isFirst: piece === 0, format: output.format },
-      ...{ base: draft, ffmpeg: tools.ffmpeg, signal },
+      ...{
+        media: from.media,
+        tracks: from.tracks,
+        facts: from.facts,
+        stretch,
+        isFirst: piece === 0,
+        format: output.format,
+      },
+      ...{ base: draft, tools, signal },
     });
     await flush(made.file);
     const whole = `${name}.${formats[made.format].ending}`;
@@ -177,9 +184,7 @@ function createShelf(options: PiecesOptions, { number, file }: OpenPart, media: 
       if (isLeftOut(found)) return;
       try {
         const pieces = await cutsOf(found, found.whole, { splitMs, known });
-        const codecs = codecsOf(found.facts, found.tracks);
-        for (const [piece, stretch] of pieces.entries())
-          await put({ media: found.media, tracks: found.tracks, codecs }, stretch, piece);
+        for (const [piece, stretch] of pieces.entries()) await put(found, stretch, piece);
       } finally {
         await found.media.close();
       }

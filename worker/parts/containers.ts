@@ -12,25 +12,14 @@ const pieceSeconds = 4;
 /** The media that a playlist names lies beside it, all in one file. */
 export const mediaBeside = (playlist: string): string => playlist.replace(/\.m3u8$/, '.mp4');
 
-/**
- * Options for a file that players can begin with before they have all of it, and look for any place in. `isOnTheWay`: it is
- * only read once more, and saves the time that this takes.
- */
-export function containerOptions(
-  format: OutputFormat,
-  { video, audio }: Codecs,
-  output: string,
-  { isOnTheWay = false } = {},
-): string[] {
-  return [...muxers[format]({ video, audio }, output, isOnTheWay), `file:${output}`];
-}
+/** Options for a file that players can begin with before they have all of it, and look for any place in. */
+export const containerOptions = (format: OutputFormat, codecs: Codecs, output: string): string[] => [
+  ...muxers[format](codecs, output),
+  `file:${output}`,
+];
 
-const muxers: Record<OutputFormat, (codecs: Codecs, output: string, isOnTheWay: boolean) => string[]> = {
-  MP4: (codecs, _output, isOnTheWay) => [
-    ...inMp4(codecs),
-    ...(isOnTheWay ? [] : ['-movflags', '+faststart']),
-    ...['-f', 'mp4'],
-  ],
+const muxers: Record<OutputFormat, (codecs: Codecs, output: string) => string[]> = {
+  MP4: (codecs) => [...inMp4(codecs), '-movflags', '+faststart', '-f', 'mp4'],
   MKV: () => ['-cues_to_front', '1', '-f', 'matroska'],
   // What a decoder must know is repeated at each picture that it may begin with.
   MPEGTS: ({ video }) => [...(video === 'mpeg4' ? ['-bsf:v', 'dump_extra'] : []), '-f', 'mpegts'],

@@ -10,6 +10,10 @@ export interface Filler {
   /** What a decoder must know of the pictures of both; as the part's own where there are none, or nothing is to be known. */
   setup: Buffer | null;
   write(gap: FilledGap): Generator<Buffer, void>;
+  /** How long one block of silence is, milliseconds; null where there is no sound. */
+  soundMs: number | null;
+  /** So many blocks of silence from a time on. */
+  silence(fromMs: number, blocks: number): Generator<Buffer, void>;
 }
 
 export interface FilledGap {
@@ -22,6 +26,8 @@ export interface FilledGap {
   isPrefixed: boolean;
   /** Told how many pictures were written. */
   onPictures: (pictures: number) => void;
+  /** Told how many blocks of sound were. */
+  onSounds?: (blocks: number) => void;
 }
 
 export interface FillerOptions {
@@ -98,7 +104,7 @@ export async function makeFiller({ like, workFolder, tools, signal }: FillerOpti
   const soundMs = audio && silence ? soundLengthMs(audio, silence) : 0;
   return {
     setup: isH264 ? mergedH264(ownSetup, setup) : ownSetup,
-    *write({ fromMs, toMs, sound, isPrefixed, onPictures }) {
+    *write({ fromMs, toMs, sound, isPrefixed, onPictures, onSounds }) {
       const prefix = isPrefixed && isH264 ? asOwn(setsInBand('h264', setup)) : Buffer.alloc(0);
       const pictures = loop.map(({ payload, isKey }) => ({
         isKey,
@@ -109,7 +115,7 @@ export async function makeFiller({ like, workFolder, tools, signal }: FillerOpti
       const pictureAt = () => fromMs + shown * frameMs;
       const soundAt = () => sound.fromMs + heard * soundMs;
       const hasPicture = () => loop.length > 0 && pictureAt() + frameMs / 2 < toMs;
-      const hasSound = () => silence !== null && soundAt() + soundMs <= sound.toMs + 1;
+      const hasSound = () => silence !== null && soundAt() + soundMs / 2 <= sound.toMs;
       while (hasPicture() || hasSound()) {
         const blocks: NewBlock[] = [];
         const untilMs = Math.min(hasPicture() ? pictureAt() : toMs, hasSound() ? soundAt() : toMs) + clusterMs;
@@ -127,6 +133,14 @@ export async function makeFiller({ like, workFolder, tools, signal }: FillerOpti
         );
       }
       onPictures(shown);
+      onSounds?.(heard);
+    },
+    soundMs: silence && soundMs,
+    *silence(fromMs, blocks) {
+      for (let block = 0; silence && block < blocks; block++) {
+        const atMs = fromMs + block * soundMs;
+        yield writeCluster([{ kind: 'audio', atMs, isKey: true, payload: silence }], like.tracks);
+      }
     },
   };
 }

@@ -4,6 +4,7 @@ import { fallbackFormat, fits, formats } from '../../src/recordings/formats.js';
 import type { Codecs } from './containers.js';
 import { unfillable } from './filler.js';
 import { groupParts } from './groups.js';
+import { codecsOf } from './measure.js';
 import { isRefused } from './mux.js';
 import { type JoinedPart, type TakenPart, type TakeOptions, withTakenParts } from './take.js';
 import { type Written, writeJoined } from './write-joined.js';
@@ -61,8 +62,8 @@ async function writeGroups(groups: TakenPart[][], options: JoinOptions): Promise
   const deliverables: Deliverable[] = [];
   let doneMs = 0;
   for (const group of groups) {
-    const { facts } = (group[0] as TakenPart).part;
-    const codecs = { video: facts.video?.codec ?? null, audio: facts.audio?.codec ?? null };
+    const { facts, tracks } = (group[0] as TakenPart).part;
+    const codecs = codecsOf(facts, tracks);
     const isHeld = fits(wanted, codecs.video, codecs.audio);
     const unfilled = options.fillGaps ? unfillable((group[0] as TakenPart).part) : null;
     const problems = [...(isHeld ? [] : [unheld(wanted, codecs)]), ...(unfilled ? [unfilled] : [])];

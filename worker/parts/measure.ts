@@ -32,7 +32,8 @@ export interface MeasuredPart extends PlacedPart {
   tracks: readonly Track[];
   /** All of it that can be shown. */
   whole: Stretch;
-  /** Media time at which its sound ends. */
+  /** Media times between which there is sound in it. */
+  soundFromMs: number;
   soundEndMs: number;
   /** Nothing of the file is left out but what cannot be shown at its beginning. */
   isPlain: boolean;
@@ -96,10 +97,10 @@ function measured(
   part: PartSource,
   found: Span & { size: number; media: PartFile; facts: Facts; isPlain: boolean },
 ): MeasuredPart {
-  const { whole, size, media, facts, tracks, soundEndMs } = found;
+  const { whole, size, media, facts, tracks, soundFromMs, soundEndMs } = found;
   const has = (kind: Kind) => tracks.some((track) => track.kind === kind);
   return {
-    ...{ file: part.file, incarnation: part.incarnation, bytes: size, media, tracks, whole, soundEndMs },
+    ...{ file: part.file, incarnation: part.incarnation, bytes: size, media, tracks, whole, soundFromMs, soundEndMs },
     facts: { video: has('video') ? facts.video : null, audio: has('audio') ? facts.audio : null },
     durationMs: Math.round(whole.toMs - whole.fromMs),
     startedAt: part.zeroAt === null ? null : Math.round(part.zeroAt + whole.fromMs),
@@ -145,6 +146,7 @@ export function beforeHole(clusters: readonly Cluster[]): readonly Cluster[] {
 interface Span {
   tracks: Track[];
   whole: Stretch;
+  soundFromMs: number;
   soundEndMs: number;
 }
 
@@ -165,11 +167,14 @@ async function spanOf(
   const sounds = hasSound ? await tailOf(media, clusters, 'audio') : null;
   const pictureEndMs = pictures ? pictures.lastMs + frameMs : Number.NEGATIVE_INFINITY;
   const soundEndMs = sounds ? sounds.lastMs + sounds.stepMs : Number.NEGATIVE_INFINITY;
+  const isHeard = ({ kind, timeMs }: Block) => kind === 'audio' && timeMs >= begins.atMs;
+  const soundFrom = hasSound ? await firstOf(media, clusters, isHeard) : null;
   const toMs =
     pictures && soundEndMs - pictureEndMs <= longestTailMs ? pictureEndMs : Math.max(pictureEndMs, soundEndMs);
   return {
     tracks: begins.hasPictures ? tracks : tracks.filter(({ kind }) => kind === 'audio'),
     whole: { fromMs: begins.atMs, toMs, fromByte: begins.atByte, toByte: last.position + last.bytes },
+    soundFromMs: soundFrom?.timeMs ?? toMs,
     soundEndMs: Math.min(soundEndMs, toMs + (sounds?.stepMs ?? 0)),
   };
 }

@@ -10,7 +10,8 @@ export const lengthBytes = (codec: 'h264' | 'hevc', setup: Buffer): number =>
 
 /** All sets, each with its length in front, as they stand before a picture. */
 export function setsInBand(codec: 'h264' | 'hevc', setup: Buffer): Buffer {
-  const sets = codec === 'h264' ? Object.values(setsOfH264(setup)).flat() : setsOfH265(setup);
+  const { sequence, picture } = codec === 'h264' ? setsOfH264(setup) : { sequence: setsOfH265(setup), picture: [] };
+  const sets = [...sequence, ...picture];
   return Buffer.concat(sets.map((set) => withLength(set, lengthBytes(codec, setup))));
 }
 

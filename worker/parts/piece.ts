@@ -1,7 +1,11 @@
 /** Makes a file of one piece of a part. */
+import { dirname } from 'node:path';
 import type { OutputFormat } from '../../src/recordings/config.js';
 import { fallbackFormat, fits, formats } from '../../src/recordings/formats.js';
+import type { MediaTools } from '../ffmpeg/run.js';
 import type { Codecs } from './containers.js';
+import { createEvenSound } from './even-sound.js';
+import { codecsOf, type Facts } from './measure.js';
 import { isRefused, mux } from './mux.js';
 import type { PartFile, Track } from './part-file.js';
 import { type Stretch, streamHead, writeStretch } from './stretch.js';
@@ -9,14 +13,15 @@ import { type Stretch, streamHead, writeStretch } from './stretch.js';
 export interface PieceOptions {
   media: PartFile;
   tracks: readonly Track[];
-  codecs: Codecs;
+  /** Of the tracks. */
+  facts: Facts;
   stretch: Stretch;
   /** It is the part's first. */
   isFirst: boolean;
   format: OutputFormat;
   /** Without an ending. */
   base: string;
-  ffmpeg: string;
+  tools: MediaTools;
   signal?: AbortSignal;
 }
 
@@ -26,7 +31,7 @@ export const pieceFormat = (format: OutputFormat, { video, audio }: Codecs): Out
 
 /** Answers the file, which is there whole or not at all as long as nobody is killed. Throws ToolError, or the signal's reason. */
 export async function makePiece(options: PieceOptions): Promise<{ file: string; format: OutputFormat }> {
-  const format = pieceFormat(options.format, options.codecs);
+  const format = pieceFormat(options.format, codecsOf(options.facts, options.tracks));
   try {
     return { file: await write(options, format), format };
   } catch (error) {
@@ -36,13 +41,17 @@ export async function makePiece(options: PieceOptions): Promise<{ file: string; 
 }
 
 async function write(options: PieceOptions, format: OutputFormat): Promise<string> {
-  const { media, tracks, codecs, stretch, isFirst, base, ffmpeg, signal } = options;
+  const { media, tracks, facts, stretch, isFirst, base, tools, signal } = options;
+  const even = await createEvenSound(format, { facts, tracks }, { workFolder: dirname(base), tools, signal });
   async function* stream() {
     yield streamHead(tracks.map((track) => ({ track, setup: track.setup })));
-    yield* writeStretch(media, stretch, { atMs: 0, tracks, isFirst, onPictures: () => {} });
+    yield* even.until(even.leadMs);
+    const writing = { atMs: even.leadMs, tracks, isFirst, onPictures: () => {}, onSounds: even.heard };
+    yield* writeStretch(media, stretch, writing);
   }
   const output = `${base}.${formats[format].ending}`;
   const bytes = Math.max(0, stretch.toByte - stretch.fromByte);
-  await mux({ ffmpeg, source: { stream: stream() }, format, codecs, output, bytes, signal });
+  const codecs = codecsOf(facts, tracks);
+  await mux({ ffmpeg: tools.ffmpeg, source: { stream: stream() }, format, codecs, output, bytes, signal });
   return output;
 }

@@ -37,6 +37,8 @@ export interface StretchOptions {
   prefix?: Buffer | null;
   /** Told how many pictures were written. */
   onPictures: (pictures: number) => void;
+  /** Told how many blocks of sound were. */
+  onSounds?: (blocks: number) => void;
 }
 
 /** The head of a stream with these tracks. A `setup` stands for the one that the track came with. */
@@ -101,6 +103,7 @@ export async function* writeStretch(
       break;
     }
     options.onPictures(countBlocks(content, from, numberOf('video')));
+    options.onSounds?.(countBlocks(content, from, numberOf('audio')));
     return element(ids.cluster, numberElement(ids.timestamp, timeMs + shiftMs), content.subarray(from));
   }
 
@@ -116,7 +119,9 @@ export async function* writeStretch(
       const isToBegin = prefix && block.kind === 'video' && block.isKey && block.isSimple;
       return isToBegin ? prefixed(content, block, prefix) : content.subarray(block.at, block.end);
     });
-    options.onPictures(taken.filter(({ kind }) => kind === 'video').length);
+    const pictures = taken.filter(({ kind }) => kind === 'video').length;
+    options.onPictures(pictures);
+    options.onSounds?.(taken.length - pictures);
     return element(ids.cluster, numberElement(ids.timestamp, startMs), ...written);
   }
 

@@ -2,6 +2,7 @@
 import type { OutputFormat } from '../../src/recordings/config.js';
 import type { MediaTools } from '../ffmpeg/run.js';
 import type { Codecs } from './containers.js';
+import { createEvenSound, type EvenSound } from './even-sound.js';
 import { type Filler, makeFiller } from './filler.js';
 import type { MeasuredPart } from './measure.js';
 import { mux } from './mux.js';
@@ -42,7 +43,8 @@ export async function writeJoined(group: readonly TakenPart[], options: WriteOpt
   const last = placed.at(-1) as Placed;
   const durationMs = last.atMs + last.keptMs;
   const [only] = placed;
-  const isPlain = placed.length === 1 && only?.part.isPlain === true && only.stretch === only.part.whole;
+  const hasTimes = options.format !== 'AVI';
+  const isPlain = hasTimes && placed.length === 1 && only?.part.isPlain === true && only.stretch === only.part.whole;
   const bytes = group.reduce((sum, { part }) => sum + part.bytes, 0);
   const muxing = { ...options, bytes, ffmpeg: options.tools.ffmpeg };
   if (isPlain) {
@@ -53,8 +55,9 @@ export async function writeJoined(group: readonly TakenPart[], options: WriteOpt
   const hasGaps = placed.some(({ gap }) => gap !== null);
   const { workFolder, tools, signal } = options;
   const filler = hasGaps ? await makeFiller({ like: first.part, workFolder, tools, signal }) : null;
+  const even = await createEvenSound(options.format, first.part, { workFolder, tools, signal });
   const given = { pictures: 0 };
-  const { pictures } = await mux({ ...muxing, source: { stream: streamOf(placed, filler, given) } });
+  const { pictures } = await mux({ ...muxing, source: { stream: streamOf(placed, filler, even, given) } });
   if (pictures === given.pictures) return { durationMs };
   return { durationMs, problem: `Of ${given.pictures} pictures ${pictures} are in the file.` };
 }
@@ -80,6 +83,7 @@ function place(group: readonly TakenPart[], fillGaps: boolean): Placed[] {
 async function* streamOf(
   placed: readonly Placed[],
   filler: Filler | null,
+  even: EvenSound,
   given: { pictures: number },
 ): AsyncGenerator<Buffer, void> {
   const { tracks, facts } = (placed[0] as Placed).part;
@@ -97,11 +101,16 @@ async function* streamOf(
   yield streamHead(
     tracks.map((track) => ({ track, setup: (track.kind === 'video' ? filler?.setup : null) ?? track.setup })),
   );
-  for (const { part, stretch, atMs, gap } of placed) {
+  for (const { part, stretch, atMs: placedAtMs, gap } of placed) {
+    const atMs = placedAtMs + even.leadMs;
     if (gap && filler) {
-      const sound = { fromMs: gap.soundFromMs, toMs: atMs };
-      yield* filler.write({ fromMs: gap.fromMs, toMs: atMs, sound, isPrefixed: setups.size > 1, onPictures });
+      const sound = { fromMs: gap.soundFromMs + even.leadMs, toMs: atMs };
+      const onSounds = even.heard;
+      const fromMs = gap.fromMs + even.leadMs;
+      yield* filler.write({ fromMs, toMs: atMs, sound, isPrefixed: setups.size > 1, onPictures, onSounds });
     }
-    yield* writeStretch(part.media, stretch, { atMs, tracks, isFirst: true, prefix: prefixOf(part), onPictures });
+    yield* even.until(atMs + part.soundFromMs - stretch.fromMs);
+    const writing = { atMs, tracks, isFirst: true, prefix: prefixOf(part), onPictures, onSounds: even.heard };
+    yield* writeStretch(part.media, stretch, writing);
   }
 }

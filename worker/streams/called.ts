@@ -87,6 +87,7 @@ async function openHttp(address: HttpAddress, options: InputOptions): Promise<Op
   return {
     ...input,
     log: () => [front.problem(), front.refusal()].filter((line) => line !== null).join('\n'),
+    isOver: () => front.hasEnded(),
     // What the gate refuses is answered as if the source had.
     refusedBy: (log) => gateRefusal(front.refusal() ?? '') ?? loginRefusal(`${log}\n${front.problem() ?? ''}`),
     close: () => front.close(),

@@ -24,6 +24,8 @@ export interface HttpFront {
   problem(): string | null;
   /** What the gate refused last, and why; null when it did not. */
   refusal(): string | null;
+  /** The newest playlist says that nothing will follow. */
+  hasEnded(): boolean;
   close(): Promise<void>;
 }
 
@@ -39,6 +41,12 @@ export async function startHttpFront({ gate, onRefused, dash }: HttpFrontOptions
   const lists = dash && createDashLists(() => fetchList(gate, dash.url, dash.login), dash.written);
   let problem: string | null = null;
   let refusal: string | null = null;
+  let hasEnded = false;
+
+  function sendList(response: ServerResponse, text: string): void {
+    hasEnded = /^#EXT-X-ENDLIST\s*$/m.test(text);
+    sendText(response, text);
+  }
 
   function refuse(text: string): void {
     refusal = text;
@@ -119,6 +127,7 @@ export async function startHttpFront({ gate, onRefused, dash }: HttpFrontOptions
     proxy: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     problem: () => problem,
     refusal: () => refusal,
+    hasEnded: () => hasEnded,
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();
@@ -127,7 +136,7 @@ export async function startHttpFront({ gate, onRefused, dash }: HttpFrontOptions
   };
 }
 
-function sendList(response: ServerResponse, text: string): void {
+function sendText(response: ServerResponse, text: string): void {
   const body = Buffer.from(text);
   const type = 'application/vnd.apple.mpegurl';
   response.writeHead(200, { 'content-type': type, 'content-length': `${body.length}`, 'cache-control': 'no-store' });

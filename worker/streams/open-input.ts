@@ -38,6 +38,8 @@ export interface OpenInput {
   link(): LinkStats | null;
   /** What was said in front of ffmpeg, to be read together with its log. */
   log(): string;
+  /** The source itself has said that it is over; left out where it never says so. */
+  isOver?(): boolean;
   /** Why the source does not let us in, or was not let in by us, as far as can be told now; null: it was not so. */
   refusedBy(log: string): JobFailure | null;
   /** To be called when ffmpeg has started; resolves when it is sent to. Left out where it fetches everything itself. */

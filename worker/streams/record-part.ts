@@ -119,7 +119,10 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
   function hear(): void {
     if (firstMediaAt !== null) return;
     refusal ??= input.refusedBy(log());
-    if (refusal !== null) return resolveEnding('refused');
+    if (refusal !== null) {
+      resolveEnding('refused');
+      return;
+    }
     const report = encoder.report();
     if (!report || report.positionMs <= 0 || (hasPictures && report.frames === 0)) return;
     follower.look();
@@ -150,7 +153,10 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
 
   function tick(): void {
     const full = options.disk.failure();
-    if (full) return resolveEnding(finished({ kind: 'failed', failure: full }));
+    if (full) {
+      resolveEnding(finished({ kind: 'failed', failure: full }));
+      return;
+    }
     if (firstMediaAt === null) {
       if (performance.now() > options.waitUntilMs) resolveEnding('waited');
       return;
@@ -202,9 +208,7 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
   function endedByItself({ orderly, how }: Awaited<typeof encoder.exited>): Ending {
     const { positionMs = 0 } = encoder.report() ?? {};
     if (orderly && firstMediaAt !== null && positionMs >= limitMs - 1_000) return finished({ kind: 'max-duration' });
-    // A playlist that says so has ended for good; of everything else it is not known.
-    if (orderly && firstMediaAt !== null && (type === 'HLS' || type === 'DASH'))
-      return finished({ kind: 'source-ended' });
+    if (orderly && firstMediaAt !== null && input.isOver?.()) return finished({ kind: 'source-ended' });
     return lost(`The encoder ended with ${how}. ${lastLines(log())}`);
   }
 
