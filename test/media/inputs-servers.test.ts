@@ -58,7 +58,7 @@ test.each(servers)(
     expect(await reading.ended).toBe(0);
     await reading.stop();
     const report = await contentReport(reading.file);
-    expect(report.missing).toEqual([]);
+    expect(report.missing.filter(([from]) => from < report.last - cutFrames)).toEqual([]);
     expect(report.last).toBeLessThan(600);
   },
   60_000,
