@@ -30,9 +30,9 @@ export function createRecordingRemoval({ db, files }: { db: Database; files: Fil
         return liveRuns(transaction, id);
       }),
 
-    /** Hides the files of a recording, and has the storage let them go as far as it does so now. */
+    /** Hides the first of the files of a recording, and has the storage let them go as far as it does so now: the upkeep does the rest. */
     async removeFilesOf(recordingId: string): Promise<void> {
-      await hideFilesOf(files, db, recordingId);
+      await hideSomeOf(files, db, recordingId);
       const jobs = await db.job.findMany({ where: { recordingId }, select: { id: true } });
       // It may be away: the sweep goes on with it.
       await files.clear(jobs.map(({ id }) => id)).catch(() => {});
@@ -54,13 +54,15 @@ export async function freePorts(transaction: Transaction, recordingId?: string):
 
 /** From now on nobody gets any file of the recording. */
 export async function hideFilesOf(files: FileRemoval, db: Database, recordingId: string): Promise<void> {
-  for (;;) {
-    const some = await db.file.findMany({
-      where: { deletedAt: null, held: false, job: { recordingId } },
-      take: filesAtOnce,
-      select: { id: true, jobId: true },
-    });
-    await files.hide(some, 'DELETED');
-    if (some.length < filesAtOnce) return;
-  }
+  while ((await hideSomeOf(files, db, recordingId)) === filesAtOnce);
+}
+
+async function hideSomeOf(files: FileRemoval, db: Database, recordingId: string): Promise<number> {
+  const some = await db.file.findMany({
+    where: { deletedAt: null, held: false, job: { recordingId } },
+    take: filesAtOnce,
+    select: { id: true, jobId: true },
+  });
+  await files.hide(some, 'DELETED');
+  return some.length;
 }

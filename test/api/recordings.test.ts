@@ -398,6 +398,19 @@ describe('running', () => {
     await recording.until('CANCELED');
   });
 
+  test('is told to the callback of its recording, in the words of recordings', async () => {
+    const recording = await kit.create({ input: udp, name: 'Told', callbackUrl: 'http://127.0.0.1:19998/hook' });
+    const jobId = await recording.runJobId();
+    await recording.stop();
+    await recording.until('CANCELED');
+    const told = await db.webhookDelivery.findMany({ where: { jobId }, orderBy: { sequence: 'asc' } });
+    expect(told[0]).toMatchObject({
+      url: 'http://127.0.0.1:19998/hook',
+      payload: { kind: 'RECORDING', recordingId: recording.id, name: 'Told', status: 'waiting', state: 'QUEUED' },
+    });
+    expect(told.at(-1)?.payload).toMatchObject({ status: 'inactive', state: 'CANCELED' });
+  });
+
   test('follows a change at once, or from the next run on if it is to', async () => {
     const recording = await kit.create({ input: udp });
     const source = async () => {

@@ -73,6 +73,10 @@ describe('reads every picture and all sound of', () => {
     expect(link?.bitrate).toBeLessThan(1_500_000);
   });
 
+  test('SRT of a server that is asked for a stream', async () => {
+    expectCard((await readFrom({ type: 'SRT_URL' }, { streamId: 'read:live/card' })).report);
+  });
+
   test('RTMP that we call', async () => expectCard((await readFrom({ type: 'RTMP_URL' })).report));
   test('RTMP that is published to us', async () =>
     expectCard((await readFrom({ type: 'RTMP_SERVER', streamKey })).report));

@@ -18,6 +18,7 @@ export interface SenderOptions {
   streamKey?: string;
   passphrase?: string;
   keyLength?: 16 | 24 | 32;
+  /** SRT that is pulled from a server, which gives `read:live/card`. */
   streamId?: string;
   /** Multicast group that it sends to. */
   group?: string;
@@ -55,6 +56,8 @@ export async function startSender(options: SenderOptions): Promise<Sender> {
   const input = await cardInput(options);
   switch (options.type) {
     case 'SRT_URL':
+      // Only a real server looks at what it is asked for.
+      if (options.streamId) return published(options, port, input);
       return pulled(
         ffmpeg([...input, ...asTs(options), srtUrl(options, port, 'listener')]),
         port,
@@ -137,14 +140,19 @@ const srtCallUrl = ({ passphrase, keyLength = 16 }: SenderOptions, port: number)
 async function published(options: SenderOptions, port: number, input: string[]): Promise<Sender> {
   const { type, login } = options;
   const server = await startStreamServer({
-    ...(type === 'RTMP_URL' ? { rtmpPort: port } : { rtspPort: port }),
+    ...{ [type === 'RTMP_URL' ? 'rtmpPort' : type === 'SRT_URL' ? 'srtPort' : 'rtspPort']: port },
     ...(login ? { login } : {}),
   });
   const to = `rtmp://${local}:${server.rtmpPort}/live/card`;
   const child = ffmpeg([...input, '-c', 'copy', '-f', 'flv', to]);
   const who = login ? `${encodeURIComponent(login.user)}:${encodeURIComponent(login.pass)}@` : '';
   const query = login ? `?user=${encodeURIComponent(login.user)}&pass=${encodeURIComponent(login.pass)}` : '';
-  const url = type === 'RTMP_URL' ? `${to}${query}` : `rtsp://${who}${local}:${port}/live/card`;
+  const urls = {
+    RTMP_URL: `${to}${query}`,
+    RTSP_URL: `rtsp://${who}${local}:${port}/live/card`,
+    SRT_URL: `srt://${local}:${port}?streamid=${options.streamId}`,
+  };
+  const url = urls[type as keyof typeof urls];
   await server.published();
   return pulled(child, port, url, () => server.close());
 }

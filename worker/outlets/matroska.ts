@@ -1,6 +1,7 @@
 /** Finds the clusters of a Matroska file that another process is still appending to. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { elementsOf, headerBytes, ids, keyFlag, numberOf, readElement, readSize, trackTypes } from '../parts/ebml.js';
+import { completeSound } from '../parts/sound-setup.js';
 
 /** One whole cluster: a quarter of a second of media. */
 export interface Cluster {
@@ -38,6 +39,7 @@ function createReader(handle: FileHandle): PartReader {
   let position = 0;
   let firstCluster: number | null = null;
   let videoTrack: number | null = null;
+  let tracks: { from: number; bytes: number } | null = null;
 
   async function readAt(from: number, bytes: number): Promise<Buffer> {
     const buffer = Buffer.alloc(bytes);
@@ -59,7 +61,10 @@ function createReader(handle: FileHandle): PartReader {
         }
         const next = position + element.start + element.size;
         if (next > end) break;
-        if (element.id === ids.tracks) videoTrack = videoTrackOf(await readAt(position + element.start, element.size));
+        if (element.id === ids.tracks) {
+          tracks = { from: position + element.start, bytes: element.size };
+          videoTrack = videoTrackOf(await readAt(tracks.from, tracks.bytes));
+        }
         if (element.id === ids.cluster) {
           firstCluster ??= position;
           found.push({ position, bytes: next - position });
@@ -68,7 +73,11 @@ function createReader(handle: FileHandle): PartReader {
       }
       return found;
     },
-    header: () => readAt(0, firstCluster ?? 0),
+    async header() {
+      const bytes = await readAt(0, firstCluster ?? 0);
+      if (tracks) completeSound(bytes.subarray(tracks.from, tracks.from + tracks.bytes));
+      return bytes;
+    },
     read: (cluster) => readAt(cluster.position, cluster.bytes),
     facts(cluster) {
       let timeMs = 0;

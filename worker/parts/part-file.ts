@@ -3,6 +3,7 @@ import { readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { elementsOf, headerBytes, ids, keyFlag, numberOf, readElement, readSize, trackTypes } from './ebml.js';
+import { completeSound } from './sound-setup.js';
 
 export type Kind = 'video' | 'audio';
 
@@ -93,7 +94,9 @@ function createReader(handle: FileHandle): PartFile {
   /** What a decoder must know may come with the first sound, and is written into the head then. */
   async function readTracks(): Promise<void> {
     if (!head || (tracks.length > 0 && tracks.every(({ setup }) => setup))) return;
-    tracks.splice(0, tracks.length, ...tracksIn(await readAt(head.from, head.bytes)));
+    const bytes = await readAt(head.from, head.bytes);
+    completeSound(bytes);
+    tracks.splice(0, tracks.length, ...tracksIn(bytes));
   }
 
   async function readAt(from: number, bytes: number): Promise<Buffer> {

@@ -1,6 +1,7 @@
 /** What every input is once it is open: how ffmpeg is to read it, and what is known of it besides. */
 import type { MediaServerAddress } from '../../src/config.js';
 import type { EgressPolicy, LinkStats } from '../../src/jobs/capture.js';
+import type { JobFailure } from '../../src/jobs/reasons.js';
 import type { RecordingConfig } from '../../src/recordings/config.js';
 
 export interface InputOptions {
@@ -37,8 +38,10 @@ export interface OpenInput {
   link(): LinkStats | null;
   /** What was said in front of ffmpeg, to be read together with its log. */
   log(): string;
+  /** The source itself has said that it is over; left out where it never says so. */
+  isOver?(): boolean;
   /** Why the source does not let us in, or was not let in by us, as far as can be told now; null: it was not so. */
-  refusedBy(log: string): string | null;
+  refusedBy(log: string): JobFailure | null;
   /** To be called when ffmpeg has started; resolves when it is sent to. Left out where it fetches everything itself. */
   begun?(pid: number): Promise<void>;
   /** Ends it: what reads from standard input then ends by itself, in good order. Never throws; later calls do nothing. */

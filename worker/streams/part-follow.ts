@@ -82,7 +82,10 @@ export function followPart(file: string, onChange: (positionMs: number) => void)
       const body = bytes.subarray(at + element.start, at + element.start + element.size);
       // ffmpeg counts in milliseconds.
       if (element.id === ids.timestamp) positionMs = Math.max(positionMs, numberOf(body));
-      if (element.id === ids.simpleBlock) return readBlock(body);
+      if (element.id === ids.simpleBlock) {
+        readBlock(body);
+        return;
+      }
       at += element.start + element.size;
     }
   }

@@ -107,7 +107,7 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
   let firstMediaAt: number | null = null;
   /** Wall clock (epoch ms) at which media began, as it seemed last. */
   let earliestAt = Number.POSITIVE_INFINITY;
-  let refusal: string | null = null;
+  let refusal: JobFailure | null = null;
   let resolveEnding: (ending: Ending | 'refused' | 'waited') => void = () => {};
   const seen = new Promise<Ending | 'refused' | 'waited'>((resolve) => {
     resolveEnding = resolve;
@@ -119,7 +119,10 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
   function hear(): void {
     if (firstMediaAt !== null) return;
     refusal ??= input.refusedBy(log());
-    if (refusal !== null) return resolveEnding('refused');
+    if (refusal !== null) {
+      resolveEnding('refused');
+      return;
+    }
     const report = encoder.report();
     if (!report || report.positionMs <= 0 || (hasPictures && report.frames === 0)) return;
     follower.look();
@@ -150,7 +153,10 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
 
   function tick(): void {
     const full = options.disk.failure();
-    if (full) return resolveEnding(finished({ kind: 'failed', failure: full }));
+    if (full) {
+      resolveEnding(finished({ kind: 'failed', failure: full }));
+      return;
+    }
     if (firstMediaAt === null) {
       if (performance.now() > options.waitUntilMs) resolveEnding('waited');
       return;
@@ -174,7 +180,7 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
     hear();
     hear();
     if (firstMediaAt === null) return nothing(ending);
-    if (typeof ending === 'string') return close(lost(refusal ?? ''));
+    if (typeof ending === 'string') return close(lost(refusal?.message ?? ''));
     return close(ending);
   }
 
@@ -192,9 +198,7 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
     follower.close();
     // It may hold a header; the next attempt writes under the same name.
     await rm(join(folder, partFile(part)), { force: true });
-    if (ending === 'refused') {
-      return { kind: 'nothing', ending: null, problem: failure('SOURCE_REFUSED', refusal ?? '') };
-    }
+    if (ending === 'refused') return { kind: 'nothing', ending: null, problem: refusal };
     if (ending === 'waited') return { kind: 'nothing', ending: null, problem: classify(log(), type) };
     // Asked for, or for want of room.
     if (ending.cause !== 'SOURCE_LOST') return { kind: 'nothing', ending, problem: null };
@@ -204,9 +208,7 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
   function endedByItself({ orderly, how }: Awaited<typeof encoder.exited>): Ending {
     const { positionMs = 0 } = encoder.report() ?? {};
     if (orderly && firstMediaAt !== null && positionMs >= limitMs - 1_000) return finished({ kind: 'max-duration' });
-    // A playlist that says so has ended for good; of everything else it is not known.
-    if (orderly && firstMediaAt !== null && (type === 'HLS' || type === 'DASH'))
-      return finished({ kind: 'source-ended' });
+    if (orderly && firstMediaAt !== null && input.isOver?.()) return finished({ kind: 'source-ended' });
     return lost(`The encoder ended with ${how}. ${lastLines(log())}`);
   }
 

@@ -10,6 +10,7 @@ import { longestLatencyMs, type SrtSettings } from '../../src/net/srt-settings.j
 import { parseStreamUrl, resolveStream } from '../../src/net/stream-url.js';
 import type { RecordingInput } from '../../src/recordings/config.js';
 import { findProgram, startChild } from '../capture/child.js';
+import { srtRefusal } from './failures.js';
 import { type InputOptions, type OpenInput, plainInput, probing, silenceUs } from './open-input.js';
 import { openPipe } from './pipe.js';
 import { createSrtLink, packetsBetweenReports } from './srt-link.js';
@@ -87,7 +88,11 @@ async function transmitted(peer: SrtPeer, { folder, note, recording }: InputOpti
   program.process.stderr?.setEncoding('utf8').on('data', (text: string) => {
     log = (log + text).slice(-keptLogChars);
   });
-  void program.exited.then(({ code, signal }) => note(`srt-live-transmit ended: ${signal ?? `status ${code}`}`));
+  void program.exited.then(({ code, signal }) => {
+    note(`srt-live-transmit ended: ${signal ?? `status ${code}`}`);
+    // It says nothing about a connection that did not come about, and ends as if all were well.
+    if (log === '' && !link.read(performance.now())) log = 'The other side of SRT did not answer, or sent nothing.\n';
+  });
   let closing: Promise<void> | null = null;
   return {
     args: [...probing, '-protocol_whitelist', 'pipe', '-f', 'mpegts', '-i', 'pipe:0'],
@@ -96,7 +101,8 @@ async function transmitted(peer: SrtPeer, { folder, note, recording }: InputOpti
     pictureFilter: null,
     link: () => (recording.input.linkStats ? link.read(performance.now()) : null),
     log: () => log,
-    refusedBy: () => srtRefusal(log),
+    // One who calls us with another passphrase may be a stranger.
+    refusedBy: () => (peer.mode === 'caller' ? srtRefusal(log) : null),
     close() {
       closing ??= program.stop('SIGTERM', stopLimitMs).then(() => {
         heard.destroy();
@@ -105,14 +111,6 @@ async function transmitted(peer: SrtPeer, { folder, note, recording }: InputOpti
       return closing;
     },
   };
-}
-
-/** In SRT's own words, of its log or of a program that has it built in. */
-export function srtRefusal(log: string): string | null {
-  if (/Incorrect passphrase|BADSECRET/.test(log)) return 'The passphrase of the other side is another one.';
-  if (/Password required or unexpected|UNSECURE/.test(log)) return 'One side has a passphrase, and the other has none.';
-  if (/REJECT|rejected/.test(log)) return 'The SRT server rejected the connection. Check its stream id.';
-  return null;
 }
 
 function transmitUrl({ mode, host, port, settings }: SrtPeer): string {

@@ -52,8 +52,9 @@ export async function startStreamRelay({ gate, target, onRefused, isRtsp }: Rela
       const plain = await gate.connect(target.host, target.port);
       server = target.secure ? await connectSecurely(plain, target.host) : plain;
     } catch (error) {
-      problem = `${shown}: ${error instanceof Error ? error.message : String(error)}`;
-      if (error instanceof AddressRefusedError) onRefused(`${shown} was refused: ${error.message}`);
+      const message = error instanceof Error ? error.message : String(error);
+      problem = error instanceof AddressRefusedError ? `${shown} was refused: ${message}` : `${shown}: ${message}`;
+      if (error instanceof AddressRefusedError) onRefused(problem);
       return void client.destroy();
     }
     if (client.destroyed) return void server.destroy();
@@ -85,7 +86,8 @@ export async function startStreamRelay({ gate, target, onRefused, isRtsp }: Rela
         client.write(media);
         server.pipe(client);
       } catch (error) {
-        problem = `${shown}: ${(error as Error).message}`;
+        const message = error instanceof Error ? error.message : String(error);
+        problem = error instanceof AddressRefusedError ? `${shown} was refused: ${message}` : `${shown}: ${message}`;
         if (error instanceof AddressRefusedError) onRefused(problem);
         server.destroy();
         client.destroy();

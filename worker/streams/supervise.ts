@@ -1,6 +1,7 @@
 /** Keeps a live input recorded, part after part, over every loss of its source, until it is asked to end or cannot go on. */
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { HostOutcome, LinkStats, StreamSpec } from '../../src/jobs/capture.js';
+import { type HostOutcome, type LinkStats, partFile, type StreamSpec } from '../../src/jobs/capture.js';
 import { failure, type JobFailure, type JobReason } from '../../src/jobs/reasons.js';
 import { warningCodes } from '../../src/jobs/warnings.js';
 import { isListening } from '../../src/recordings/config.js';
@@ -12,6 +13,7 @@ import { createPhaseKeeper } from '../host/phase.js';
 import { createTimeLimit } from '../host/time-limit.js';
 import { createCondition } from '../host/warning-board.js';
 import type { Changes } from './changes.js';
+import { watchFormat } from './format-watch.js';
 import { createHeldInput } from './held-input.js';
 import { recordStreamPart } from './record-part.js';
 import { sumLinks } from './srt-link.js';
@@ -107,7 +109,11 @@ export async function superviseStream(spec: StreamSpec, kit: HostKit, changes: C
     const part = parts + 1;
     const result = await recordStreamPart({
       ...{ kit, spec, recording, part, limitMs, disk, source, asked: nextRequest() },
-      waitUntilMs: absentSinceMs + waitMs(),
+      // A recording that has its length waits for nobody.
+      waitUntilMs: Math.min(
+        absentSinceMs + waitMs(),
+        wasRecorded ? performance.now() + limitMs : Number.POSITIVE_INFINITY,
+      ),
       onFirstMedia(at) {
         note(`part ${part} records since ${new Date(at).toISOString()}`);
         parts = part;
@@ -117,6 +123,8 @@ export async function superviseStream(spec: StreamSpec, kit: HostKit, changes: C
         limit.began(at);
         outlets.partBegan(part);
         phase.recording();
+        const file = join(folder, partFile(part));
+        void watchFormat({ file, ffprobe: spec.tools.ffprobe, output: recording.output, warnings });
       },
       onLink(newest) {
         if (newest === link) return;
