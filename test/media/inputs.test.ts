@@ -41,7 +41,7 @@ async function readFrom(
 }
 
 /** A stream that is cut off has lost what its last pictures refer to. */
-const cutFrames = 4;
+const cutFrames = 8;
 
 function expectCard(report: ContentReport): void {
   expect(report.missing.filter(([from]) => from <= report.last - cutFrames)).toEqual([]);
