@@ -143,9 +143,9 @@ test('changed while it runs, it goes on as the next part, whoever sends stays co
     transcoding: { video: { mode: 'TRANSCODE', width: 160, preset: 'ULTRAFAST' } },
   });
   const next = () => entriesOf(jobId, 'first-frame').find(({ part }) => part === 2);
-  await expect.poll(next, { timeout: 10_000, interval: 50 }).toBeDefined();
-  // Its first media may have come before that was known: what counts is when it was.
-  expect(Date.now() - changedAt).toBeLessThan(4_500);
+  await expect.poll(next, { timeout: 30_000, interval: 50 }).toBeDefined();
+  // When its first media came, which is known a while later where the machine is busy.
+  expect((next()?.at ?? 0) - changedAt).toBeLessThan(4_000);
   await sleep(4_000);
   expect(isSending(sender)).toBe(true);
   expect(processes.children('srt-live-transmit')).toEqual(connection);
