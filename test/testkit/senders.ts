@@ -102,7 +102,7 @@ async function cardInput({ type, variant, fromSecond = 0, seconds }: SenderOptio
   return ['-re', ...from, ...(seconds === undefined ? [] : ['-t', `${seconds}`]), '-i', file];
 }
 
-const asTs = (_: SenderOptions): string[] => ['-c', 'copy', '-f', 'mpegts'];
+const asTs = (_: SenderOptions): string[] => ['-map', '0', '-c', 'copy', '-f', 'mpegts'];
 
 function ffmpeg(args: string[]): ChildProcess {
   return spawn('ffmpeg', ['-nostdin', '-hide_banner', '-v', 'error', ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
