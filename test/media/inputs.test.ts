@@ -83,7 +83,7 @@ describe('reads every picture and all sound of', () => {
     expectCard((await readFrom({ type: 'RTMP_SERVER', streamKey })).report));
   test('RTSP that we call, with a login', async () => {
     const { report } = await readFrom({ type: 'RTSP_URL' }, { login: { user: 'an@na', pass: 'p#w&x' } });
-    // The server tells the time by when it got the pictures, which with B-frames are late by up to two.
+    // The server tells the time by when it got sound and picture, on a machine with much to do.
     expectCard(report, 90);
   });
   test('RTSP that is announced to us', async () =>

@@ -18,6 +18,7 @@ export const variants = [
   'video',
   'slow',
   'browser',
+  'camera',
   'two',
   'fields',
 ] as const;
@@ -43,7 +44,8 @@ const encodings: Record<Variant, { size: Size; picture: string; sound: string }>
   opus: { size: masterSize, picture: h264, sound: '-c:a libopus -b:a 96k' },
   audio: { size: masterSize, picture: '-vn', sound: aac },
   video: { size: masterSize, picture: h264, sound: '-an' },
-  // Without B-frames, which they do not send.
+  // Neither sends B-frames.
+  camera: { size: masterSize, picture: h264.replace('-bf 2', '-bf 0'), sound: aac },
   browser: {
     size: masterSize,
     picture: '-c:v libx264 -preset ultrafast -tune zerolatency -profile:v baseline -b:v 400k -g 30',

@@ -95,8 +95,10 @@ export async function startSender(options: SenderOptions): Promise<Sender> {
   }
 }
 
+const usualVariants: Partial<Record<InputType, Variant>> = { PARTICIPANT: 'browser', RTSP_URL: 'camera' };
+
 async function cardInput({ type, variant, fromSecond = 0, seconds }: SenderOptions): Promise<string[]> {
-  const file = await cardMaster(variant ?? (type === 'PARTICIPANT' ? 'browser' : 'card'));
+  const file = await cardMaster(variant ?? usualVariants[type] ?? 'card');
   // From the key frame that begins the second, which is shown a moment after that for the sake of B-frames.
   const from = fromSecond > 0 ? ['-ss', `${fromSecond + 0.2}`] : [];
   return ['-re', ...from, ...(seconds === undefined ? [] : ['-t', `${seconds}`]), '-i', file];
