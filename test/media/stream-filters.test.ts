@@ -330,7 +330,8 @@ test('text and images are laid over the picture at their place, as they are, and
 
 /** Sends the card, and then without a pause something else from the second after. */
 async function sendOn(source: LiveSource, more: { variant?: SenderOptions['variant']; fromSecond: number }) {
-  await source.kill();
+  // In good order: a picture that was cut off would be one that no player likes.
+  await source.stop();
   await source.start(more);
 }
 
@@ -419,8 +420,8 @@ test('pictures that change their size go on in one file where they are encoded, 
   const sizes = await Promise.all(
     split.files.filter((each) => each.endsWith('.mp4')).map(async (file) => (await facts(file)).video?.width),
   );
-  expect(sizes).toEqual([320, 320, ...sizes.slice(2).map(() => 480)]);
-  expect(sizes.length).toBeGreaterThan(2);
+  expect(sizes).toEqual([...sizes].sort());
+  expect(new Set(sizes)).toEqual(new Set([masterSize.width, wideSize.width]));
 });
 
 test('a sender that begins anew within a second loses nothing of what it sent, and sound and picture stay together', async () => {
