@@ -24,14 +24,14 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Pictures between which less than a second is missing. */
+/** Pictures from one key frame on, of which there is one each second, until some are missing in front of another. */
 function runsOf(numbers: readonly (number | null)[]): number[][] {
   const runs: number[][] = [];
   for (const number of numbers) {
     if (number === null) continue;
     const run = runs.at(-1);
     const last = run?.at(-1);
-    if (run && last !== undefined && number > last && number < last + cutFrames) run.push(number);
+    if (run && last !== undefined && (number === last + 1 || number % cardFps !== 0)) run.push(number);
     else runs.push([number]);
   }
   return runs;

@@ -27,6 +27,9 @@ const run = promisify(execFile);
 const cardHz = 30;
 /** Pictures at the end of what was sent that B-frames, or a network that ends, may keep back. */
 const openPictures = 8;
+/** Where in the card the second sender begins; and a number that it begins behind, at the key frame before. */
+const fromSecond = 20;
+const secondFrom = (fromSecond - 2) * cardHz;
 const noAudioChange: AudioChange = { track: 0, channels: null, downmix: null, gain: 0 };
 const noVideoChange: VideoChange = { deinterlace: false, crop: null, rotate: 0, scale: null, fps: null };
 
@@ -90,7 +93,7 @@ async function numbersIn(file: string, size: Size): Promise<(number | null)[]> {
 
 /** Every picture of the card can be read, each `step` further than the one before. */
 async function expectNumbers(file: string, size: Size, step = 1): Promise<void> {
-  const numbers = (await numbersIn(file, size)) as number[];
+  const numbers = (await numbersIn(file, size)).slice(0, -openPictures) as number[];
   expect(numbers.length).toBeGreaterThan(30);
   expect(numbers).toEqual(numbers.map((_, index) => (numbers[0] as number) + index * step));
 }
@@ -286,9 +289,13 @@ test('text and images are laid over the picture at their place, as they are, and
   // About as wide as so many letters are.
   expect(ink?.width).toBeGreaterThan(hostile.length * 4);
   const changed = differingArea(shown, sent, 40);
-  expect(changed).not.toBeNull();
-  for (const side of ['x', 'y', 'width', 'height'] as const)
-    expect(Math.abs((changed?.[side] ?? -100) - (ink?.[side] ?? 0)), JSON.stringify({ changed, ink })).toBeLessThan(5);
+  const outside = JSON.stringify({ changed, ink });
+  if (!changed || !ink) throw new Error(`Nothing is written. ${outside}`);
+  expect(changed.width, outside).toBeGreaterThan(ink.width * 0.8);
+  expect(changed.x, outside).toBeGreaterThanOrEqual(ink.x - 3);
+  expect(changed.y, outside).toBeGreaterThanOrEqual(ink.y - 3);
+  expect(changed.x + changed.width, outside).toBeLessThanOrEqual(ink.x + ink.width + 3);
+  expect(changed.y + changed.height, outside).toBeLessThanOrEqual(ink.y + ink.height + 3);
   let inked = 0;
   let wrong = 0;
   for (let at = 0; at < written.rgb.length; at += 3) {
@@ -323,7 +330,8 @@ test('text and images are laid over the picture at their place, as they are, and
 
 /** Sends the card, and then without a pause something else from the second after. */
 async function sendOn(source: LiveSource, more: { variant?: SenderOptions['variant']; fromSecond: number }) {
-  await source.kill();
+  // In good order: a picture that was cut off would be one that no player likes.
+  await source.stop();
   await source.start(more);
 }
 
@@ -340,7 +348,7 @@ async function recordThrough(wishes: Wish[], more: { variant?: SenderOptions['va
 }
 
 /** Without a hole but where another sender began; answers how many pictures came before and after that. */
-function expectRuns(numbers: readonly (number | null)[], secondFrom: number): [number, number] {
+function expectRuns(numbers: readonly (number | null)[]): [number, number] {
   const back = numbers.findIndex((number) => (number ?? 0) >= secondFrom);
   const runs = [numbers.slice(0, back), numbers.slice(back)] as const;
   for (const each of runs) {
@@ -351,7 +359,6 @@ function expectRuns(numbers: readonly (number | null)[], secondFrom: number): [n
 }
 
 test('pictures that change their size go on in one file where they are encoded, and in one of each size where they are copied', async () => {
-  const fromSecond = 20;
   const image = (
     await run('ffmpeg', '-v error -f lavfi -i color=red:s=16x16 -frames:v 1 -c:v png -f image2pipe -'.split(' '), {
       encoding: 'buffer',
@@ -369,8 +376,11 @@ test('pictures that change their size go on in one file where they are encoded, 
     expect(videos).toHaveLength(1);
     const video = videos[0] as string;
     expect((await facts(video)).video).toMatchObject(masterSize);
-    const numbers = await numbersIn(video, masterSize);
-    const [before, after] = expectRuns(numbers, fromSecond * cardHz);
+    const small = await numbersIn(video, masterSize);
+    const wide = await numbersIn(await turnedBack(video, 'scale=480:270'), wideSize);
+    const changedAt = small.indexOf(null);
+    const numbers = [...small.slice(0, changedAt), ...wide.slice(changedAt)];
+    const [before, after] = expectRuns(numbers);
     expect(before).toBeGreaterThan(3 * cardHz);
     expect(after).toBeGreaterThan(3 * cardHz);
   }
@@ -383,7 +393,7 @@ test('pictures that change their size go on in one file where they are encoded, 
   const found = await Promise.all(videos.map(async (file) => ({ file, video: (await facts(file)).video })));
   for (const [size, from] of [
     [masterSize, 0],
-    [wideSize, fromSecond * cardHz],
+    [wideSize, secondFrom],
   ] as const) {
     const file = found.find(({ video }) => video?.width === size.width && video.height === size.height)?.file as string;
     const { stderr } = await run('ffmpeg', ['-nostdin', '-v', 'warning', '-xerror', '-i', file, '-f', 'null', '-']);
@@ -401,7 +411,7 @@ test('pictures that change their size go on in one file where they are encoded, 
       'ffprobe',
       `-v error -select_streams v -show_entries frame=width,height -of csv=p=0`.split(' ').concat(file),
     );
-    expect([...new Set(sizes.stdout.trim().split('\n'))]).toEqual([`${size.width},${size.height}`]);
+    expect([...new Set(sizes.stdout.match(/\d+,\d+/g))]).toEqual([`${size.width},${size.height}`]);
   }
   expect(outcome.recordedMs).toBeGreaterThan(7_000);
 
@@ -410,23 +420,18 @@ test('pictures that change their size go on in one file where they are encoded, 
   const sizes = await Promise.all(
     split.files.filter((each) => each.endsWith('.mp4')).map(async (file) => (await facts(file)).video?.width),
   );
-  expect(sizes).toEqual([320, 320, ...sizes.slice(2).map(() => 480)]);
-  expect(sizes.length).toBeGreaterThan(2);
+  expect(sizes).toEqual([...sizes].sort());
+  expect(new Set(sizes)).toEqual(new Set([masterSize.width, wideSize.width]));
 });
 
 test('a sender that begins anew within a second loses nothing of what it sent, and sound and picture stay together', async () => {
-  const fromSecond = 20;
   const hosts = await recordThrough([{}, { video: usualVideo, audio: usualAudio }], { fromSecond });
   for (const host of hosts) {
     const { files } = await makeFiles(host, outputOf('MP4'));
     const [file, ...others] = files.filter((each) => each.endsWith('.mp4'));
     expect(others).toEqual([]);
     const frames = await readFrames(file as string, masterSize);
-    const secondFrom = fromSecond * cardHz;
-    expectRuns(
-      frames.map(({ number }) => number),
-      secondFrom,
-    );
+    expectRuns(frames.map(({ number }) => number));
     const jumpMs = frames.find(({ number }) => (number ?? 0) >= secondFrom)?.ptsMs as number;
     const offsets = readOffsets(frames, await readSound(file as string));
     for (const side of [offsets.filter(({ atMs }) => atMs < jumpMs), offsets.filter(({ atMs }) => atMs >= jumpMs)]) {

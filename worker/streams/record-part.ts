@@ -206,6 +206,9 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
   }
 
   function endedByItself({ orderly, died, how }: Awaited<typeof encoder.exited>): Ending {
+    // What was all there from the beginning may be recorded before anybody has looked.
+    hear();
+    hear();
     const { positionMs = 0 } = encoder.report() ?? {};
     if (orderly && firstMediaAt !== null && positionMs >= limitMs - 1_000) return finished({ kind: 'max-duration' });
     if (orderly && firstMediaAt !== null && input.isOver?.()) return finished({ kind: 'source-ended' });
