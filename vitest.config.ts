@@ -10,6 +10,7 @@ const busy = [
   'test/rooms/{viewer,publish-page,recorded,render,session-live,crowded,individual*}.test.ts',
   'test/rooms/ingest*.test.ts',
   'test/media/stream-*.test.ts',
+  'test/media/recording-{life,faults,ends,rooms}.test.ts',
   'test/media/{broadcast,broadcast-jobs,live-hls,preview,renditions,one-kind,tracks-*,inputs*}.test.ts',
 ];
 

@@ -97,12 +97,12 @@ export async function startSender(options: SenderOptions): Promise<Sender> {
 
 async function cardInput({ type, variant, fromSecond = 0, seconds }: SenderOptions): Promise<string[]> {
   const file = await cardMaster(variant ?? (type === 'PARTICIPANT' ? 'browser' : 'card'));
-  // From the key frame that begins the second.
-  const from = fromSecond > 0 ? ['-ss', `${fromSecond}`] : [];
+  // From the key frame that begins the second, which is shown a moment after that for the sake of B-frames.
+  const from = fromSecond > 0 ? ['-ss', `${fromSecond + 0.2}`] : [];
   return ['-re', ...from, ...(seconds === undefined ? [] : ['-t', `${seconds}`]), '-i', file];
 }
 
-const asTs = (_: SenderOptions): string[] => ['-c', 'copy', '-f', 'mpegts'];
+const asTs = (_: SenderOptions): string[] => ['-map', '0', '-c', 'copy', '-f', 'mpegts'];
 
 function ffmpeg(args: string[]): ChildProcess {
   return spawn('ffmpeg', ['-nostdin', '-hide_banner', '-v', 'error', ...args], { stdio: ['ignore', 'pipe', 'ignore'] });

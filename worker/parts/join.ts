@@ -2,6 +2,7 @@
 import { rm } from 'node:fs/promises';
 import type { OutputFormat } from '../../src/recordings/config.js';
 import { fallbackFormat, fits, formats } from '../../src/recordings/formats.js';
+import { splitAtChanges } from './changed-pictures.js';
 import type { Codecs } from './containers.js';
 import { unfillable } from './filler.js';
 import { groupParts } from './groups.js';
@@ -50,11 +51,15 @@ export interface JoinOptions extends Omit<TakeOptions, 'onBeat'> {
  * Throws ToolError when a file cannot be written.
  */
 export function joinParts(options: JoinOptions): Promise<JoinResult> {
-  return withTakenParts({ ...options, onBeat: () => options.onProgress?.(0) }, async (taken, parts) => ({
-    deliverables: await writeGroups(groupParts(taken), options),
-    parts,
-    recordedMs: parts.reduce((sum, part) => sum + part.keptMs, 0),
-  }));
+  return withTakenParts({ ...options, onBeat: () => options.onProgress?.(0) }, async (taken, parts) => {
+    const alike: TakenPart[] = [];
+    for (const each of taken) alike.push(...(await splitAtChanges(each, options)));
+    return {
+      deliverables: await writeGroups(groupParts(alike), options),
+      parts,
+      recordedMs: parts.reduce((sum, part) => sum + part.keptMs, 0),
+    };
+  });
 }
 
 async function writeGroups(groups: TakenPart[][], options: JoinOptions): Promise<Deliverable[]> {
@@ -82,7 +87,7 @@ async function writeGroups(groups: TakenPart[][], options: JoinOptions): Promise
     if (made.problem) problems.push(made.problem);
     deliverables.push({
       ...{ file: options.output(deliverables.length, made.format), format: made.format },
-      ...{ parts: group.map(({ index }) => index), durationMs: made.durationMs },
+      ...{ parts: [...new Set(group.map(({ index }) => index))], durationMs: made.durationMs },
       ...(problems.length > 0 ? { problem: problems.join(' ') } : {}),
     });
     doneMs += partsMs;

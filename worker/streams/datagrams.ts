@@ -5,7 +5,15 @@ import { createGate } from '../../src/net/gate.js';
 import type { RtpTrack } from '../../src/recordings/config.js';
 import { writeSessionDescription } from '../../src/recordings/session-description.js';
 import { takeDescribedRtp } from './described-rtp.js';
-import { type InputOptions, type OpenInput, plainInput, probing, silenceUs, timeOfFirst } from './open-input.js';
+import {
+  type InputOptions,
+  type OpenInput,
+  plainInput,
+  probing,
+  probingTs,
+  silenceUs,
+  timeOfFirst,
+} from './open-input.js';
 
 /** Bytes that the system holds while ffmpeg is busy: half a second at 20 Mbit/s, as far as it allows. */
 const receiveBuffer = '1048576';
@@ -54,7 +62,7 @@ const local = ({ localAddress }: Place): string[] => (isAny(localAddress) ? [] :
 
 function udpArguments(place: Place): string[] {
   return [
-    ...probing,
+    ...probingTs,
     ...['-protocol_whitelist', 'udp', '-f', 'mpegts', ...local(place), '-timeout', silenceUs],
     ...['-buffer_size', receiveBuffer, '-fifo_size', waitingPackets, '-overrun_nonfatal', '1'],
     ...['-i', `udp://${bracketed(place.group ?? place.localAddress)}:${place.port}`],
@@ -80,7 +88,7 @@ function describedArguments(file: string): string[] {
 
 function ristArguments({ recording, listenAddress }: InputOptions, port: number): string[] {
   return [
-    ...probing,
+    ...probingTs,
     ...['-protocol_whitelist', 'rist', '-f', 'mpegts'],
     ...[
       '-buffer_size',

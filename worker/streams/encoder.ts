@@ -17,8 +17,11 @@ const mostLogBytes = 1_048_576;
 
 export interface StreamEncoder {
   pid: number;
-  /** Resolves when it is gone. `orderly`: it closed its file, since it was asked to, or its input ended. */
-  exited: Promise<{ orderly: boolean; how: string }>;
+  /**
+   * Resolves when it is gone. `orderly`: it closed its file, since it was asked to, or its input ended. `died`: something else
+   * ended it.
+   */
+  exited: Promise<{ orderly: boolean; died: boolean; how: string }>;
   /** The newest report, which it makes when it has read something; null before the first. */
   report(): EncoderProgress | null;
   /** The last it has logged. */
@@ -68,6 +71,7 @@ export async function startStreamEncoder(options: StreamEncoderOptions): Promise
   const exited = Promise.all([child.exited, closed]).then(([{ code, signal }]) => ({
     // 255 is how ffmpeg says that a signal ended it; the file is closed properly.
     orderly: code === 0 || (asked && (code === 255 || signal === 'SIGINT')),
+    died: signal !== null && !asked,
     how: signal ?? `status ${code}`,
   }));
   return {

@@ -4,7 +4,7 @@ import { openInput } from './input.js';
 import type { InputOptions, OpenInput } from './open-input.js';
 
 /** After these the source is still there, and goes on. */
-const goingOn: readonly PartEnd[] = ['RECONFIGURED', 'SOURCE_CHANGED', 'TIME_JUMPED'];
+const goingOn: readonly PartEnd[] = ['RECONFIGURED', 'SOURCE_CHANGED', 'TIME_JUMPED', 'ENCODER_DIED'];
 
 export interface HeldInput {
   /** The connection that was kept, if it is to the same source; else another. Throws as `openInput`. */

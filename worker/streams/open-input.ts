@@ -66,6 +66,12 @@ export const plainInput = (args: string[]): OpenInput => ({
  */
 export const probing = ['-analyzeduration', '5000000', '-probesize', '10000000'];
 
+/**
+ * Of a transport stream. Left to itself, ffmpeg looks out for further programs for all of that time, and keeps back what has come:
+ * 5.3 s of a stream that it knows after 0.8 s, all of which would be lost with it.
+ */
+export const probingTs = [...probing, '-scan_all_pmts', '0'];
+
 /** A peer that sends nothing for so long is gone; ffmpeg then ends. Microseconds. */
 export const silenceUs = '10000000';
 

@@ -205,10 +205,14 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
     return { kind: 'nothing', ending: null, problem: classify(log(), type) };
   }
 
-  function endedByItself({ orderly, how }: Awaited<typeof encoder.exited>): Ending {
+  function endedByItself({ orderly, died, how }: Awaited<typeof encoder.exited>): Ending {
+    // What was all there from the beginning may be recorded before anybody has looked.
+    hear();
+    hear();
     const { positionMs = 0 } = encoder.report() ?? {};
     if (orderly && firstMediaAt !== null && positionMs >= limitMs - 1_000) return finished({ kind: 'max-duration' });
     if (orderly && firstMediaAt !== null && input.isOver?.()) return finished({ kind: 'source-ended' });
+    if (died && firstMediaAt !== null) return { cause: 'ENCODER_DIED', outcome: null, detail: `It ended with ${how}.` };
     return lost(`The encoder ended with ${how}. ${lastLines(log())}`);
   }
 

@@ -11,7 +11,7 @@ import { parseStreamUrl, resolveStream } from '../../src/net/stream-url.js';
 import type { RecordingInput } from '../../src/recordings/config.js';
 import { findProgram, startChild } from '../capture/child.js';
 import { srtRefusal } from './failures.js';
-import { type InputOptions, type OpenInput, plainInput, probing, silenceUs } from './open-input.js';
+import { type InputOptions, type OpenInput, plainInput, probingTs, silenceUs } from './open-input.js';
 import { openPipe } from './pipe.js';
 import { createSrtLink, packetsBetweenReports } from './srt-link.js';
 
@@ -95,7 +95,7 @@ async function transmitted(peer: SrtPeer, { folder, note, recording }: InputOpti
   });
   let closing: Promise<void> | null = null;
   return {
-    args: [...probing, '-protocol_whitelist', 'pipe', '-f', 'mpegts', '-i', 'pipe:0'],
+    args: [...probingTs, '-protocol_whitelist', 'pipe', '-f', 'mpegts', '-i', 'pipe:0'],
     stdin: media.readEnd,
     resumable: true,
     pictureFilter: null,
@@ -129,7 +129,7 @@ function transmitUrl({ mode, host, port, settings }: SrtPeer): string {
 function ownArguments({ mode, host, port, settings }: SrtPeer): string[] {
   const { latencyMs, passphrase, keyLength, streamId } = settings;
   return [
-    ...probing,
+    ...probingTs,
     ...['-protocol_whitelist', 'srt', '-f', 'mpegts', '-mode', mode, '-latency', `${latencyMs * 1_000}`],
     ...['-timeout', silenceUs, '-transtype', 'live'],
     ...(passphrase === undefined ? [] : ['-passphrase', passphrase, '-pbkeylen', `${keyLength ?? 16}`]),
