@@ -57,7 +57,7 @@ async function write(options: PieceOptions, format: OutputFormat): Promise<strin
   }
   const output = `${base}.${formats[format].ending}`;
   const bytes = Math.max(0, stretch.toByte - stretch.fromByte);
-  const codecs = codecsOf(facts, tracks);
-  await mux({ ffmpeg: tools.ffmpeg, source: { stream: stream() }, format, codecs, output, bytes, signal });
+  const what = { format, codecs: codecsOf(facts, tracks), output, bytes, durationMs: stretch.toMs - stretch.fromMs };
+  await mux({ ffmpeg: tools.ffmpeg, source: { stream: stream() }, ...what, signal });
   return output;
 }
