@@ -26,6 +26,10 @@ const encoders: Record<AudioCodec, string> = {
 // The next cluster of an input that has lost its sound, or its picture, is not held back for it: a crash would lose it.
 const longestInterleaveMicroseconds = 1_000_000;
 
+// As Matroska has them. In whole frames, ffmpeg's own choice, two pictures at one time, where a sender began anew, would make
+// all that follow late by a frame for good.
+const pictureTimes = '1:1000';
+
 export function streamPartArguments(
   input: Pick<OpenInput, 'args' | 'pictureFilter'>,
   config: RecordingConfig,
@@ -66,7 +70,8 @@ function encoding(video: Extract<VideoTreatment, { mode: 'TRANSCODE' }>, splitMs
   return [
     ...['-c:v', 'libx264', '-preset', preset, ...(tune ? ['-tune', tune] : [])],
     ...(crf === null ? ['-b:v', `${bitrate}`, ...rate] : ['-crf', `${crf}`, ...rate]),
-    ...['-pix_fmt', pixelFormat ?? 'yuv420p', ...(encodingRate ? ['-r', `${encodingRate}`] : [])],
+    ...['-pix_fmt', pixelFormat ?? 'yuv420p'],
+    ...(encodingRate ? ['-r', `${encodingRate}`] : ['-enc_time_base', pictureTimes]),
     ...(gop ? ['-g', `${gop}`] : []),
     ...forcedKeyFrames(video.forceKeyFrames, splitMs),
     ...(slices ? ['-slices', `${slices}`] : []),
