@@ -38,8 +38,9 @@ export async function sendTo(
 
 export const isSending = ({ process }: Sender): boolean => process.exitCode === null && process.signalCode === null;
 
-export async function numbersOf(file: string, size: Size = masterSize): Promise<(number | null)[]> {
-  return (await readFrames(file, size)).map(({ number }) => number);
+/** Of every picture of a file; of a card that was made smaller or larger, with the size that it has there. */
+export async function numbersOf(file: string, shown: Size = masterSize): Promise<(number | null)[]> {
+  return (await readFrames(file, masterSize, { x: 0, y: 0, ...shown })).map(({ number }) => number);
 }
 
 /** Numbers that follow each other without a gap, put together: the first and the last of each stretch. */
