@@ -3,11 +3,11 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { elementsOf, ids, keyFlag, numberOf, readElement, readSize, trackTypes } from '../parts/ebml.js';
 import { changesOf, type PictureChanges } from '../parts/picture-changes.js';
 
-// A cluster's time, its first block, and the parameter sets that a key frame begins with: ffmpeg begins a cluster with each.
-const headBytes = 1_024;
+// A cluster's time.
+const headBytes = 64;
 
 export interface PartFollower {
-  /** Looks at what was appended since the last time. Takes some reads of a thousand bytes for a second of media. */
+  /** Looks at what was appended since the last time. Where pictures may change it reads all of it, else a few bytes for a second of media. */
   look(): void;
   bytes(): number;
   /** When the last whole cluster begins, a quarter of a second before its end; milliseconds of media. */
@@ -52,7 +52,8 @@ export function followPart(file: string, onChange: (positionMs: number) => void)
       if (element.id === ids.tracks) readTracks(bodyOf(place));
       if (element.id === ids.cluster) {
         last = place;
-        readHead(bytes.subarray(element.start));
+        // Key frames need not be in front: of few bytes ffmpeg keeps on a cluster that it has just begun.
+        readCluster(changes ? bodyOf(place) : bytes.subarray(element.start));
       }
       next += element.start + element.size;
     }
@@ -74,19 +75,11 @@ export function followPart(file: string, onChange: (positionMs: number) => void)
     }
   }
 
-  /** What a cluster begins with; its first block is cut. */
-  function readHead(bytes: Buffer): void {
-    for (let at = 0; at < bytes.length; ) {
-      const element = readElement(bytes, at);
-      if (!element) return;
-      const body = bytes.subarray(at + element.start, at + element.start + element.size);
+  function readCluster(bytes: Buffer): void {
+    for (const { id, body } of elementsOf(bytes)) {
       // ffmpeg counts in milliseconds.
-      if (element.id === ids.timestamp) positionMs = Math.max(positionMs, numberOf(body));
-      if (element.id === ids.simpleBlock) {
-        readBlock(body);
-        return;
-      }
-      at += element.start + element.size;
+      if (id === ids.timestamp) positionMs = Math.max(positionMs, numberOf(body));
+      if (id === ids.simpleBlock) readBlock(body);
     }
   }
 
