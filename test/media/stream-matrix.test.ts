@@ -97,6 +97,7 @@ test.each(inputs.map((input) => [nameOf(input), input] as const))(
 
     const cells: string[] = [];
     for (const { treatment, host } of hosts) {
+      const made: string[] = [];
       for (const [index, format] of formatsOf[treatment].entries()) {
         const { files } = await makeFiles(host, outputOf(format), index + 1);
         const isOther = fallenBack(input.type, treatment, format);
@@ -107,7 +108,7 @@ test.each(inputs.map((input) => [nameOf(input), input] as const))(
         cells.push(`${treatment} ${isOther ? `${format} as ${fallbackFormat}` : format}`);
       }
     }
-    found.set(name, cells.join(', '));
+    found.set(name, cells.join(' | '));
   },
 );
 
