@@ -64,6 +64,15 @@ export const File = builder.prismaNode('File', {
       select: { id: true, name: true },
       resolve: (file, _args, { services }) => services.files.downloadUrl(file),
     }),
+    playUrl: t.string({
+      authScopes: { mayUse: 'File.playUrl' },
+      nullable: true,
+      description:
+        'Of a playlist: where a player plays it, with the media it names, for as long as `downloadUrl`; for ever while it is public. ' +
+        'Null for other files, and without the scope `files:read`.',
+      select: { id: true, name: true, kind: true, visibility: true },
+      resolve: (file, _args, { services }) => services.files.playUrl(file),
+    }),
     publicUrl: t.string({
       nullable: true,
       description: 'Where anybody gets it. Null while it is private.',

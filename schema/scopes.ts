@@ -61,6 +61,7 @@ export const scopeOf = {
   'Archive.downloadUrl': 'files:read',
   'Archive.thumbnailUrl': 'files:read',
   'File.downloadUrl': 'files:read',
+  'File.playUrl': 'files:read',
   'Job.previewUrl': 'files:read',
   'Project.apiKeys': 'keys:write',
   // Whoever knows it plays what was recorded.

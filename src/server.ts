@@ -52,7 +52,7 @@ export async function startServer(deps: {
   const graphiql = createGraphiqlPage(config.publicUrl);
   const demo = createFilePage(join(config.projectRoot, 'web', 'demo.html'));
   const webPages = createWebPages(config.projectRoot);
-  const play = createPlayHandler({ playback: services.playback });
+  const play = createPlayHandler({ playback: services.playback, files: services.files });
   const downloads = createDownloadHandler({
     files: services.files,
     authenticator,

@@ -1,16 +1,35 @@
-/** Playback by HTTP: `/play/<playbackId>.m3u8` and what it names below `/play/<playbackId>/`, for players on any site. */
+/**
+ * Playback by HTTP, for players on any site: `/play/<playbackId>.m3u8` and what it names below `/play/<playbackId>/`, and
+ * playlists that are files at `/play/files/<id>/<what opens it>/<name>`, with what they name beside them.
+ */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { basename, dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import send from 'send';
-import type { Playback, Played } from '../services/playback.js';
+import type { Files, OpenedFile } from '../services/files.js';
+import type { Playback, Played as PlayedBack } from '../services/playback.js';
 
+type Played = PlayedBack | Extract<OpenedFile, { kind: 'open' }>;
+
+/** A playlist that is a file, and what lies beside it: its id, what opens it, and a name. */
+const filePattern = /^\/play\/files\/([0-9a-f-]{36})\/([A-Za-z0-9_.-]{1,128})\/([^/]{1,256})$/;
 const pattern = /^\/play\/([A-Za-z0-9_-]{8,64})(?:\.m3u8|\/([A-Za-z0-9_.-]{1,128}))$/;
 const passedOn = ['content-length', 'content-range', 'accept-ranges', 'etag', 'last-modified'];
 
-/** Whoever has a playback id may play. Answers 404 where nothing is recorded yet. */
-export function createPlayHandler({ playback }: { playback: Playback }) {
+/** Whoever has a playback id, or the address of a playlist, may play. Answers 404 where nothing is recorded yet, or not for them. */
+export function createPlayHandler({ playback, files }: { playback: Playback; files: Pick<Files, 'openPlayed'> }) {
+  async function find(path: string): Promise<Played | null> {
+    const [, id, right, name] = filePattern.exec(path) ?? [];
+    if (id && right && name) {
+      const opened = await files.openPlayed(id, right, decoded(name));
+      return opened.kind === 'open' ? opened : null;
+    }
+    const [, playbackId, piece] = pattern.exec(path) ?? [];
+    if (!playbackId) return null;
+    return piece ? playback.file(playbackId, piece) : playback.master(playbackId);
+  }
+
   return async function handlePlay(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
     response.setHeader('Access-Control-Allow-Origin', '*');
     response.setHeader('Access-Control-Expose-Headers', 'Content-Length, Content-Range, Date');
@@ -22,12 +41,19 @@ export function createPlayHandler({ playback }: { playback: Playback }) {
       return;
     }
     if (request.method !== 'GET' && request.method !== 'HEAD') return answer(response, 405, 'method not allowed');
-    const [, playbackId, name] = pattern.exec(path) ?? [];
-    const played = playbackId && (await (name ? playback.file(playbackId, name) : playback.master(playbackId)));
+    const played = await find(path);
     if (!played) return answer(response, 404, 'not found');
     if (played.kind === 'bytes') serveBytes(request, response, played);
     else await serveFile(request, response, played);
   };
+}
+
+function decoded(name: string): string {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return '';
+  }
 }
 
 function serveBytes(
@@ -46,7 +72,7 @@ function serveBytes(
 async function serveFile(
   request: IncomingMessage,
   response: ServerResponse,
-  { file, stored }: Extract<Played, { kind: 'file' }>,
+  { file, stored }: Extract<Played, { kind: 'file' | 'open' }>,
 ): Promise<void> {
   response.setHeader('Content-Type', file.mediaType);
   // Asked about each time: it may have been deleted, or made again.

@@ -4,7 +4,7 @@ import type { Signature, Signer } from '../auth/signing.js';
 import type { Viewer } from '../auth/viewer.js';
 import type { Config } from '../config.js';
 import type { Database } from '../db.js';
-import type { File, FileVisibility, Prisma } from '../generated/prisma/client.js';
+import type { File, FileKind, FileVisibility, Prisma } from '../generated/prisma/client.js';
 import { dispositionOf } from '../storage/disposition.js';
 import type { Storage, StoredFile } from '../storage/storage.js';
 import { ValidationError } from './errors.js';
@@ -12,6 +12,9 @@ import { visibleJobs } from './visibility.js';
 
 /** The longest a bucket's own signed URLs may last, so that a change of storage does not change the answer. */
 const maxExpiryMs = 7 * 24 * 3_600_000;
+
+/** Stands in an address for a signature, where none is needed. */
+const publicRight = 'public';
 
 /** By what right a file is asked for. */
 export type FileAccess =
@@ -70,19 +73,62 @@ export function createFiles({ db, storage, signer, config }: Deps) {
     }
   }
 
+  async function open(id: string, access: FileAccess, { inline = false } = {}): Promise<OpenedFile> {
+    if (!isUuid(id)) return { kind: access.by === 'nothing' ? 'unauthenticated' : 'not-found' };
+    const permission = await permit(id, access);
+    if (permission.kind !== 'permitted') return permission;
+    return openOne(permission.where, { inline });
+  }
+
+  async function openOne(where: Prisma.FileWhereInput, { inline }: { inline: boolean }): Promise<OpenedFile> {
+    const recording = { select: { deletedAt: true } };
+    const found = await db.file.findFirst({ where, include: { job: { select: { recording } } } });
+    if (!found) return { kind: 'not-found' };
+    const { job, ...file } = found;
+    if (file.deletedAt || job.recording?.deletedAt) return { kind: 'gone' };
+    const disposition = dispositionOf(file, inline);
+    const stored = await storage.read(file.storageKey, { mediaType: file.mediaType, disposition });
+    return stored ? { kind: 'open', file, disposition, stored } : { kind: 'missing' };
+  }
+
   return {
     /** An absolute URL that needs no credentials until it expires. Throws ValidationError if `expiresInMs` is not 1 s to 7 days. */
     async downloadUrl(
       file: { id: string; name: string },
       { expiresInMs = config.downloadUrlMs } = {},
     ): Promise<string> {
-      if (!(expiresInMs >= 1000 && expiresInMs <= maxExpiryMs)) {
-        throw new ValidationError([
-          { field: 'expiresIn', message: `${expiresInMs / 1000} s is out of range. Use 1 to ${maxExpiryMs / 1000} s.` },
-        ]);
-      }
+      checkExpiry(expiresInMs);
       const signature = await signer.sign(file.id, new Date(Date.now() + expiresInMs));
       return `${addressOf(file)}?${new URLSearchParams({ ...signature })}`;
+    },
+
+    /**
+     * Where players play a playlist: what opens it is part of the address, so that the media which it names by a name alone is
+     * found beside it. Null for what is none. Throws ValidationError as `downloadUrl` does.
+     */
+    async playUrl(
+      file: Pick<File, 'id' | 'name' | 'kind' | 'visibility'>,
+      { expiresInMs = config.downloadUrlMs } = {},
+    ): Promise<string | null> {
+      if (file.kind !== 'PLAYLIST') return null;
+      checkExpiry(expiresInMs);
+      const { kid, exp, sig } = await signer.sign(file.id, new Date(Date.now() + expiresInMs));
+      const right = file.visibility === 'PUBLIC' ? publicRight : `${kid}.${exp}.${sig}`;
+      return `${config.publicUrl}/play/files/${file.id}/${right}/${encodeURIComponent(file.name)}`;
+    },
+
+    /** What is played at such an address: the playlist, or what it names. Throws StorageUnavailableError. */
+    async openPlayed(id: string, right: string, name: string): Promise<OpenedFile> {
+      const [kid = '', exp = '', sig = ''] = right.split('.');
+      const access: FileAccess =
+        right === publicRight ? { by: 'nothing' } : { by: 'signature', signature: { kid, exp, sig } };
+      const opened = await open(id, access, { inline: true });
+      if (opened.kind !== 'open' || opened.file.kind !== 'PLAYLIST')
+        return opened.kind === 'open' ? { kind: 'not-found' } : opened;
+      const { jobId, version } = opened.file;
+      if (opened.file.name === name) return opened;
+      const kinds: FileKind[] = ['PLAYLIST', 'SEGMENTS'];
+      return openOne({ jobId, version, name, kind: { in: kinds } }, { inline: true });
     },
 
     /** Where anybody gets a public file; null for one that is private. */
@@ -93,21 +139,13 @@ export function createFiles({ db, storage, signer, config }: Deps) {
      * Finds a file for somebody who may have it. `inline`: to be shown in a browser, where that is safe. Throws
      * StorageUnavailableError.
      */
-    async open(id: string, access: FileAccess, { inline = false } = {}): Promise<OpenedFile> {
-      if (!isUuid(id)) return { kind: access.by === 'nothing' ? 'unauthenticated' : 'not-found' };
-      const permission = await permit(id, access);
-      if (permission.kind !== 'permitted') return permission;
-      const found = await db.file.findFirst({
-        where: permission.where,
-        include: { job: { select: { recording: { select: { deletedAt: true } } } } },
-      });
-      if (!found) return { kind: 'not-found' };
-      const { job, ...file } = found;
-      if (file.deletedAt || job.recording?.deletedAt) return { kind: 'gone' };
-      const disposition = dispositionOf(file, inline);
-      const stored = await storage.read(file.storageKey, { mediaType: file.mediaType, disposition });
-      return stored ? { kind: 'open', file, disposition, stored } : { kind: 'missing' };
-    },
+    open,
   };
 }
 export type Files = ReturnType<typeof createFiles>;
+
+function checkExpiry(expiresInMs: number): void {
+  if (expiresInMs >= 1000 && expiresInMs <= maxExpiryMs) return;
+  const message = `${expiresInMs / 1000} s is out of range. Use 1 to ${maxExpiryMs / 1000} s.`;
+  throw new ValidationError([{ field: 'expiresIn', message }]);
+}

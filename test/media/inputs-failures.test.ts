@@ -92,6 +92,14 @@ describe('we are not let in', () => {
     await expectReason({ type: 'SRT_URL', url: `srt://127.0.0.1:${port}` }, 'SOURCE_REFUSED', /passphrase/);
   });
 
+  test('SRT of a server that does not have the stream', async () => {
+    const { port } = await sender({ type: 'SRT_URL', streamId: 'read:live/card' });
+    const given: Given = { type: 'SRT_URL', url: `srt://127.0.0.1:${port}`, streamId: 'read:live/other' };
+    const reading = await expectReason(given, 'SOURCE_REFUSED', /stream id/);
+    // It may be there in a moment.
+    expect(reading.input.refusedBy(reading.log())).toBeNull();
+  });
+
   test('RTSP with another password', async () => {
     const { port } = await sender({ type: 'RTSP_URL', login: { user: 'anna', pass: 'right' } });
     const given: Given = { type: 'RTSP_URL', url: `rtsp://anna:wrong@127.0.0.1:${port}/live/card` };

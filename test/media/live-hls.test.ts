@@ -2,7 +2,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { launch, type Page } from 'puppeteer';
 import { v7 as uuid } from 'uuid';
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { createDatabase, type Database } from '../../src/db.js';
@@ -15,14 +14,13 @@ import {
 } from '../../src/rooms/live-playlist.js';
 import { connectS3 } from '../../src/storage/s3-connection.js';
 import { createS3PartStore } from '../../src/storage/s3-parts.js';
-import { findProgram } from '../../worker/capture/child.js';
 import { removeLive } from '../../worker/outlets/live-removal.js';
 import { createOutlets } from '../../worker/outlets/outlets.js';
 import { type ArchiveKit, createArchiveKit } from '../testkit/archives.js';
 import { growingParts } from '../testkit/growing-part.js';
-import { servePages } from '../testkit/host.js';
 import { createRoom } from '../testkit/jobs.js';
 import { contentReport } from '../testkit/media-report.js';
+import { play, playerPage } from '../testkit/player.js';
 import { startS3 } from '../testkit/s3.js';
 
 const eventually = { timeout: 60_000, interval: 200 };
@@ -184,59 +182,4 @@ function keyTimes(file: string): string[] {
   const entries = ['-select_streams', 'v', '-show_entries', 'packet=pts_time,flags', '-of', 'csv=p=0'];
   const lines = execFileSync('ffprobe', ['-v', 'error', ...entries, file], { encoding: 'utf8' }).split('\n');
   return lines.filter((line) => line.includes('K')).map((line) => Number(line.split(',')[0]).toFixed(1));
-}
-
-async function playerPage(): Promise<Page> {
-  const player = readFileSync('node_modules/hls.js/dist/hls.min.js', 'utf8');
-  // From another site than the one that is played from.
-  const site = await servePages({ '/': `<!doctype html><video muted></video><script>${player}</script>` });
-  const browser = await launch({
-    executablePath: findProgram('chromium'),
-    args: ['--no-sandbox', '--autoplay-policy=no-user-gesture-required'],
-  });
-  onTestFinished(() => browser.close());
-  const page = await browser.newPage();
-  await page.goto(`${site}/`);
-  return page;
-}
-
-/** Plays three seconds. */
-function play(page: Page, url: string) {
-  return page.evaluate(async (address) => {
-    const video = document.querySelector('video') as HTMLVideoElement;
-    // biome-ignore lint/suspicious/noExplicitAny: the player is a script of the page.
-    const { Hls } = window as any;
-    const hls = new Hls();
-    const errors: string[] = [];
-    // biome-ignore lint/suspicious/noExplicitAny: as above.
-    hls.on('hlsError', (_: string, { fatal, details }: any) => fatal && errors.push(details));
-    let isLive: boolean | null = null;
-    // biome-ignore lint/suspicious/noExplicitAny: as above.
-    hls.on('hlsLevelLoaded', (_: string, { details }: any) => {
-      isLive = details.live;
-    });
-    hls.loadSource(address);
-    hls.attachMedia(video);
-    const until = performance.now() + 40_000;
-    let from: number | null = null;
-    while (performance.now() < until && errors.length === 0) {
-      await new Promise((resolve) => setTimeout(resolve, 200));
-      void video.play().catch(() => {});
-      if (video.readyState < 3) continue;
-      from ??= video.currentTime;
-      if (video.currentTime > from + 3) break;
-    }
-    const played = from === null ? 0 : video.currentTime - from;
-    const result = {
-      isLive,
-      errors,
-      levels: hls.levels.length,
-      width: video.videoWidth,
-      height: video.videoHeight,
-      played,
-    };
-    hls.destroy();
-    if (played < 3) result.errors.push(`played ${played} s`);
-    return result;
-  }, url);
 }

@@ -8,12 +8,26 @@ import { promisify } from 'node:util';
 import { cardInputs, type Size } from './media-card.js';
 
 /** Of all but where its name says otherwise: H.264 with B-frames and a key frame each second, AAC of 48 kHz. */
-export const variants = ['card', 'wide', 'hevc', 'mpeg2', 'opus', 'audio', 'video', 'slow', 'browser'] as const;
+export const variants = [
+  'card',
+  'wide',
+  'hevc',
+  'mpeg2',
+  'opus',
+  'audio',
+  'video',
+  'slow',
+  'browser',
+  'camera',
+  'two',
+  'fields',
+] as const;
 export type Variant = (typeof variants)[number];
 
 export const masterSize: Size = { width: 320, height: 240 };
 export const wideSize: Size = { width: 480, height: 270 };
 export const masterSeconds = 90;
+export const secondTrackHz = 880;
 
 const h264 =
   '-c:v libx264 -preset veryfast -b:v 600k -maxrate 600k -bufsize 600k -g 30 -keyint_min 30 -sc_threshold 0 -bf 2';
@@ -30,11 +44,24 @@ const encodings: Record<Variant, { size: Size; picture: string; sound: string }>
   opus: { size: masterSize, picture: h264, sound: '-c:a libopus -b:a 96k' },
   audio: { size: masterSize, picture: '-vn', sound: aac },
   video: { size: masterSize, picture: h264, sound: '-an' },
-  // Without B-frames, which they do not send.
+  // Neither sends B-frames.
+  camera: { size: masterSize, picture: h264.replace('-bf 2', '-bf 0'), sound: aac },
   browser: {
     size: masterSize,
     picture: '-c:v libx264 -preset ultrafast -tune zerolatency -profile:v baseline -b:v 400k -g 30',
     sound: '-c:a libopus -b:a 64k -frame_duration 20',
+  },
+  // A second track of sound, with one tone.
+  two: {
+    size: masterSize,
+    picture: h264,
+    sound: `-map 0:v -map 1:a -filter_complex sine=${secondTrackHz}:r=48000[second] -map [second] ${aac}`,
+  },
+  // Interlaced: each picture has lines of two, and so there are half as many.
+  fields: {
+    size: masterSize,
+    picture: `-vf interlace=scan=tff:lowpass=0 ${h264} -flags +ilme+ildct -x264opts tff=1`,
+    sound: aac,
   },
   // Four seconds between key frames, as encoders like to have by themselves.
   slow: { size: masterSize, picture: h264.replaceAll(' 30 ', ' 120 '), sound: aac },

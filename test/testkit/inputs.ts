@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
 import type { EgressPolicy } from '../../src/jobs/capture.js';
-import type { RecordingConfig, RecordingInput } from '../../src/recordings/config.js';
+import type { RecordingInput } from '../../src/recordings/config.js';
 import { openInput } from '../../worker/streams/input.js';
 import type { InputOptions, OpenInput } from '../../worker/streams/open-input.js';
+import { recordingOf } from './recording-config.js';
 
 /** This machine, and groups on it, play the open internet. */
 export const openPolicy: EgressPolicy = {
@@ -17,23 +18,6 @@ export const openPolicy: EgressPolicy = {
   allowedHosts: [],
   deniedPorts: [],
 };
-
-const noInput: Omit<RecordingInput, 'type'> = {
-  ...{ url: null, listenPort: null, multicastGroup: null, latencyMs: 120, passphrase: null, keyLength: 16 },
-  ...{ streamId: null, linkStats: false, streamKey: null, tracks: null, roomId: null, layout: null, identity: null },
-  ...{ connectTimeoutMs: 30_000, reconnectTimeoutMs: 30_000 },
-};
-
-/** A recording that copies what comes. */
-export function recordingOf(input: Partial<RecordingInput> & Pick<RecordingInput, 'type'>): RecordingConfig {
-  return {
-    input: { ...noInput, ...input },
-    ...{ video: { mode: 'COPY' }, audio: { mode: 'COPY' } },
-    ...{ audioChange: null, videoChange: null, overlay: null },
-    output: { format: 'MKV', splitMs: null, fillGaps: false, hasVideo: true, hasAudio: true },
-    maxDurationMs: 3_600_000,
-  };
-}
 
 export interface Reading {
   input: OpenInput;
@@ -62,7 +46,7 @@ export async function readInput(
   const refused: string[] = [];
   const notes: string[] = [];
   const input = await openInput({
-    ...{ recording: recordingOf(given), listenAddress: '127.0.0.1', egress: openPolicy, folder, part: 1 },
+    ...{ recording: recordingOf({ input: given }), listenAddress: '127.0.0.1', egress: openPolicy, folder, part: 1 },
     ...{ note: (text: string) => void notes.push(text), onRefused: (text: string) => void refused.push(text) },
     ...{ tools: { ffmpeg: 'ffmpeg' }, mediaServer: null, signal: new AbortController().signal },
     ...more,

@@ -23,12 +23,13 @@ export interface StreamServer {
 
 /** Takes and gives every path; with `login`, it is given only to who has that. */
 export async function startStreamServer(
-  options: { rtmpPort?: number; rtspPort?: number; login?: { user: string; pass: string } } = {},
+  options: { rtmpPort?: number; rtspPort?: number; srtPort?: number; login?: { user: string; pass: string } } = {},
 ): Promise<StreamServer> {
   const program = findMediamtx(root);
   if (!program) throw new Error('MediaMTX is missing. `npm run setup` says how to get it.');
   const rtmpPort = options.rtmpPort ?? (await freePort());
   const rtspPort = options.rtspPort ?? (await freePort());
+  const srtPort = options.srtPort ?? (await freePort());
   const folder = mkdtempSync(join(tmpdir(), 'tapedeck-mediamtx-'));
   const file = join(folder, 'mediamtx.yml');
   const { login } = options;
@@ -44,7 +45,16 @@ export async function startStreamServer(
     JSON.stringify({
       ...{ logLevel: 'info', rtmp: true, rtmpAddress: `127.0.0.1:${rtmpPort}` },
       ...{ rtsp: true, rtspTransports: ['tcp'], rtspAddress: `127.0.0.1:${rtspPort}` },
-      ...{ srt: false, hls: false, webrtc: false, api: false, metrics: false, pprof: false, playback: false },
+      ...{
+        srt: true,
+        srtAddress: `127.0.0.1:${srtPort}`,
+        hls: false,
+        webrtc: false,
+        api: false,
+        metrics: false,
+        pprof: false,
+        playback: false,
+      },
       ...{ authMethod: 'internal', authInternalUsers: users },
       paths: { all_others: {} },
     }),

@@ -18,6 +18,7 @@ export interface SenderOptions {
   streamKey?: string;
   passphrase?: string;
   keyLength?: 16 | 24 | 32;
+  /** SRT that is pulled from a server, which gives `read:live/card`. */
   streamId?: string;
   /** Multicast group that it sends to. */
   group?: string;
@@ -55,6 +56,8 @@ export async function startSender(options: SenderOptions): Promise<Sender> {
   const input = await cardInput(options);
   switch (options.type) {
     case 'SRT_URL':
+      // Only a real server looks at what it is asked for.
+      if (options.streamId) return published(options, port, input);
       return pulled(
         ffmpeg([...input, ...asTs(options), srtUrl(options, port, 'listener')]),
         port,
@@ -92,14 +95,16 @@ export async function startSender(options: SenderOptions): Promise<Sender> {
   }
 }
 
+const usualVariants: Partial<Record<InputType, Variant>> = { PARTICIPANT: 'browser', RTSP_URL: 'camera' };
+
 async function cardInput({ type, variant, fromSecond = 0, seconds }: SenderOptions): Promise<string[]> {
-  const file = await cardMaster(variant ?? (type === 'PARTICIPANT' ? 'browser' : 'card'));
+  const file = await cardMaster(variant ?? usualVariants[type] ?? 'card');
   // From the key frame that begins the second, which is shown a moment after that for the sake of B-frames.
   const from = fromSecond > 0 ? ['-ss', `${fromSecond + 0.2}`] : [];
   return ['-re', ...from, ...(seconds === undefined ? [] : ['-t', `${seconds}`]), '-i', file];
 }
 
-const asTs = (_: SenderOptions): string[] => ['-c', 'copy', '-f', 'mpegts'];
+const asTs = (_: SenderOptions): string[] => ['-map', '0', '-c', 'copy', '-f', 'mpegts'];
 
 function ffmpeg(args: string[]): ChildProcess {
   return spawn('ffmpeg', ['-nostdin', '-hide_banner', '-v', 'error', ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
@@ -137,14 +142,19 @@ const srtCallUrl = ({ passphrase, keyLength = 16 }: SenderOptions, port: number)
 async function published(options: SenderOptions, port: number, input: string[]): Promise<Sender> {
   const { type, login } = options;
   const server = await startStreamServer({
-    ...(type === 'RTMP_URL' ? { rtmpPort: port } : { rtspPort: port }),
+    ...{ [type === 'RTMP_URL' ? 'rtmpPort' : type === 'SRT_URL' ? 'srtPort' : 'rtspPort']: port },
     ...(login ? { login } : {}),
   });
   const to = `rtmp://${local}:${server.rtmpPort}/live/card`;
   const child = ffmpeg([...input, '-c', 'copy', '-f', 'flv', to]);
   const who = login ? `${encodeURIComponent(login.user)}:${encodeURIComponent(login.pass)}@` : '';
   const query = login ? `?user=${encodeURIComponent(login.user)}&pass=${encodeURIComponent(login.pass)}` : '';
-  const url = type === 'RTMP_URL' ? `${to}${query}` : `rtsp://${who}${local}:${port}/live/card`;
+  const urls = {
+    RTMP_URL: `${to}${query}`,
+    RTSP_URL: `rtsp://${who}${local}:${port}/live/card`,
+    SRT_URL: `srt://${local}:${port}?streamid=${options.streamId}`,
+  };
+  const url = urls[type as keyof typeof urls];
   await server.published();
   return pulled(child, port, url, () => server.close());
 }

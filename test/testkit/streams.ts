@@ -4,7 +4,12 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
-import type { RecordingConfig, RecordingInput, RecordingOutput } from '../../src/recordings/config.js';
+import {
+  portsEach,
+  type RecordingConfig,
+  type RecordingInput,
+  type RecordingOutput,
+} from '../../src/recordings/config.js';
 import { parseSessionDescription } from '../../src/recordings/session-description.js';
 import { freePort } from '../../stack/ports.js';
 import { finalizeJob } from '../../worker/finalize/finalize.js';
@@ -30,7 +35,7 @@ export interface LiveSource {
 export async function liveSource(options: SenderOptions & { input?: Partial<RecordingInput> }): Promise<LiveSource> {
   const { input: more = {}, ...wish } = options;
   const { type } = wish;
-  const port = wish.port ?? (await freePort());
+  const port = wish.port ?? (await freeBlock());
   let sender: Sender | null = null;
   const start = async (now: Partial<SenderOptions> = {}) => {
     sender = await startSender({ streamKey, ...wish, port, ...now });
@@ -67,6 +72,13 @@ export async function recordFrom(
   await sleep(listenMs);
   if (!source.sender()) await source.start();
   return host;
+}
+
+/** Of ports in a row, as each recording has: those that follow are looked at once, and then never again. */
+async function freeBlock(): Promise<number> {
+  const first = await freePort();
+  for (let port = first + 2; port < first + portsEach; port += 2) await freePort();
+  return first;
 }
 
 const listenMs = 700;

@@ -3,6 +3,7 @@ import { strangerEnvironment } from '../../src/config.js';
 import { maximalVideoRate, needsFastEncoding, soundRate } from '../../src/jobs/bitrate.js';
 import type { PictureEncoding } from '../../src/jobs/capture.js';
 import { publishedTracks } from '../publishing/tracks.js';
+import { forcedKeyFrames } from './key-frames.js';
 
 /** What is captured, and with which geometry. */
 export interface CaptureInput {
@@ -21,6 +22,8 @@ export interface CaptureInput {
   fps: number;
   /** Left out: as good as the machine can. */
   encoding?: PictureEncoding | undefined;
+  /** Length of the files that it is cut into, milliseconds; left out or null: it is not. */
+  splitMs?: number | null;
 }
 
 /** The environment of a program that reads them. `home`: a folder that its sound client may use. */
@@ -89,6 +92,7 @@ function kept(input: CaptureInput, rate: number, file: string): string[] {
   return [
     ...['-preset', preset, '-crf', `${quality}`, '-maxrate', `${bitrate}`, '-bufsize', `${bitrate * 2}`],
     ...(profile ? ['-profile:v', profile] : []),
+    ...forcedKeyFrames(null, input.splitMs ?? null),
     ...['-g', `${Math.round(input.fps * gop)}`, '-c:a', 'aac', '-b:a', `${soundRate}`],
     ...['-f', 'matroska', ...Object.entries(partOptions).flatMap(([name, value]) => [`-${name}`, `${value}`])],
     `file:${file}`,

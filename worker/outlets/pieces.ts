@@ -42,25 +42,21 @@ export interface PiecesOptions {
 export async function cutPieces(options: PiecesOptions): Promise<void> {
   const { parts, signal, note } = options;
   let failed = 0;
-  let number = 0;
+  let done = 0;
   while (!signal.aborted) {
+    let part: OpenPart | null = null;
     try {
-      const part = await parts.next(number, signal);
+      part = await parts.next(done, signal);
       if (!part) return;
       if (options.outputOf(part.number).splitMs !== null) await cutPart(options, part);
-      number = part.number;
       failed = 0;
     } catch (error) {
       if (signal.aborted) return;
       note(`pieces: ${error instanceof Error ? error.message : error}`);
       failed += 1;
-      if (failed < attempts) {
-        await sleep(retryMs, undefined, { signal }).catch(() => {});
-        continue;
-      }
-      number += 1;
-      failed = 0;
+      await sleep(retryMs, undefined, { signal }).catch(() => {});
     }
+    if (part && failed % attempts === 0) done = part.number;
   }
 }
 

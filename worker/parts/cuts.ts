@@ -1,6 +1,7 @@
 /** Where a part of a split recording is cut: at the same places whenever it is asked, while the part grows or long after. */
 import type { MeasuredPart } from './measure.js';
 import { blocksIn, type Cluster, type PartFile } from './part-file.js';
+import { changesOf } from './picture-changes.js';
 import type { Stretch } from './stretch.js';
 
 /** Where a piece begins. */
@@ -46,13 +47,15 @@ export interface CutFinder {
 
 /**
  * Cuts at the first picture that can be decoded by itself, at or after each multiple of the length in the part's own media
- * time. Longer pieces than that are where the source has no such picture.
+ * time, and where pictures become others: no file holds both. Longer pieces than that are where the source has no such
+ * picture.
  */
 export function createCutFinder({ media, hasPictures, splitMs, known = [], start }: CutOptions): CutFinder {
   const cuts = [start];
   // Where earlier cuts were made is not looked for again, but what is stored there is.
   const ends = known.map(({ fromMs, durationMs }) => fromMs + durationMs);
   let seenTo = start.atByte;
+  const changes = hasPictures ? changesOf(media.tracks.find(({ kind }) => kind === 'video')?.codecId ?? '') : null;
 
   const nextMs = (): number => {
     const lastMs = (cuts.at(-1) as Cut).atMs;
@@ -65,9 +68,12 @@ export function createCutFinder({ media, hasPictures, splitMs, known = [], start
       const unseen = clusters.filter(({ position, bytes }) => position + bytes > seenTo);
       for await (const bite of media.read(unseen)) {
         for (const cluster of bite) {
-          for (const { kind, timeMs, isKey, position } of blocksIn(cluster, media.tracks)) {
-            if (position <= seenTo || kind !== (hasPictures ? 'video' : 'audio') || !isKey) continue;
-            if (timeMs >= nextMs()) cuts.push({ atMs: timeMs, atByte: position });
+          for (const { kind, timeMs, isKey, position, timeAt, end } of blocksIn(cluster, media.tracks)) {
+            const isSeen = position <= seenTo && position !== start.atByte;
+            if (isSeen || kind !== (hasPictures ? 'video' : 'audio') || !isKey) continue;
+            const isChanged = changes?.see(cluster.content.subarray(timeAt + 3, end)) ?? false;
+            const isDue = timeMs >= nextMs() || (isChanged && ends[cuts.length - 1] === undefined);
+            if (isDue && position !== start.atByte) cuts.push({ atMs: timeMs, atByte: position });
           }
           seenTo = Math.max(seenTo, cluster.position + cluster.bytes - 1);
         }

@@ -1,6 +1,8 @@
 /** Makes playable files of a recording's parts by stream copy: gaps are cut out or filled, picture and sound stay together. */
+import { rm } from 'node:fs/promises';
 import type { OutputFormat } from '../../src/recordings/config.js';
 import { fallbackFormat, fits, formats } from '../../src/recordings/formats.js';
+import { splitAtChanges } from './changed-pictures.js';
 import type { Codecs } from './containers.js';
 import { unfillable } from './filler.js';
 import { groupParts } from './groups.js';
@@ -49,11 +51,15 @@ export interface JoinOptions extends Omit<TakeOptions, 'onBeat'> {
  * Throws ToolError when a file cannot be written.
  */
 export function joinParts(options: JoinOptions): Promise<JoinResult> {
-  return withTakenParts({ ...options, onBeat: () => options.onProgress?.(0) }, async (taken, parts) => ({
-    deliverables: await writeGroups(groupParts(taken), options),
-    parts,
-    recordedMs: parts.reduce((sum, part) => sum + part.keptMs, 0),
-  }));
+  return withTakenParts({ ...options, onBeat: () => options.onProgress?.(0) }, async (taken, parts) => {
+    const alike: TakenPart[] = [];
+    for (const each of taken) alike.push(...(await splitAtChanges(each, options)));
+    return {
+      deliverables: await writeGroups(groupParts(alike), options),
+      parts,
+      recordedMs: parts.reduce((sum, part) => sum + part.keptMs, 0),
+    };
+  });
 }
 
 async function writeGroups(groups: TakenPart[][], options: JoinOptions): Promise<Deliverable[]> {
@@ -75,15 +81,13 @@ async function writeGroups(groups: TakenPart[][], options: JoinOptions): Promise
         fillGaps: options.fillGaps === true && !unfilled,
         onPosition: (ms) => options.onProgress?.(Math.min(1, (doneMs + Math.min(ms, partsMs)) / allMs)),
       });
-    const made = await writeOr(
-      write,
-      isHeld || !options.format ? wanted : fallbackFormat,
-      options.format !== undefined,
-    );
+    const discard = (refused: OutputFormat) => rm(options.output(deliverables.length, refused), { force: true });
+    const format = isHeld || !options.format ? wanted : fallbackFormat;
+    const made = await writeOr(write, format, options.format ? discard : null);
     if (made.problem) problems.push(made.problem);
     deliverables.push({
       ...{ file: options.output(deliverables.length, made.format), format: made.format },
-      ...{ parts: group.map(({ index }) => index), durationMs: made.durationMs },
+      ...{ parts: [...new Set(group.map(({ index }) => index))], durationMs: made.durationMs },
       ...(problems.length > 0 ? { problem: problems.join(' ') } : {}),
     });
     doneMs += partsMs;
@@ -92,16 +96,17 @@ async function writeGroups(groups: TakenPart[][], options: JoinOptions): Promise
   return deliverables;
 }
 
-/** What the format does not take against all that is known of it is put into one that takes everything. */
+/** What the format does not take against all that is known of it is put into one that takes everything, unless it must not be. */
 async function writeOr(
   write: (format: OutputFormat) => Promise<Written>,
   format: OutputFormat,
-  mayFallBack: boolean,
+  discard: ((refused: OutputFormat) => Promise<void>) | null,
 ): Promise<Written & { format: OutputFormat }> {
   try {
     return { ...(await write(format)), format };
   } catch (error) {
-    if (format === fallbackFormat || !mayFallBack || !isRefused(error)) throw error;
+    if (format === fallbackFormat || !discard || !isRefused(error)) throw error;
+    await discard(format);
     const made = await write(fallbackFormat);
     const problem = `${formats[format].name} did not take it: ${error instanceof Error ? error.message : error}`;
     return { ...made, format: fallbackFormat, problem };

@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import type { OutputFormat } from '../../src/recordings/config.js';
 import { fallbackFormat, fits, formats } from '../../src/recordings/formats.js';
 import type { MediaTools } from '../ffmpeg/run.js';
+import { shownFrom } from './changed-pictures.js';
 import type { Codecs } from './containers.js';
 import { createEvenSound } from './even-sound.js';
 import { codecsOf, type Facts } from './measure.js';
@@ -12,9 +13,11 @@ import { type Stretch, streamHead, writeStretch } from './stretch.js';
 
 export interface PieceOptions {
   media: PartFile;
+  /** As the part's head has them. */
   tracks: readonly Track[];
   /** Of the tracks. */
   facts: Facts;
+  /** With pictures of one kind. */
   stretch: Stretch;
   /** It is the part's first. */
   isFirst: boolean;
@@ -30,7 +33,10 @@ export const pieceFormat = (format: OutputFormat, { video, audio }: Codecs): Out
   fits(format, video, audio) ? format : fallbackFormat;
 
 /** Answers the file, which is there whole or not at all as long as nobody is killed. Throws ToolError, or the signal's reason. */
-export async function makePiece(options: PieceOptions): Promise<{ file: string; format: OutputFormat }> {
+export async function makePiece(given: PieceOptions): Promise<{ file: string; format: OutputFormat }> {
+  const { tools, signal } = given;
+  const making = { workFolder: dirname(given.base), tools, signal };
+  const options = { ...given, ...(await shownFrom(given.media, given, given.stretch.fromByte, making)) };
   const format = pieceFormat(options.format, codecsOf(options.facts, options.tracks));
   try {
     return { file: await write(options, format), format };
@@ -51,7 +57,7 @@ async function write(options: PieceOptions, format: OutputFormat): Promise<strin
   }
   const output = `${base}.${formats[format].ending}`;
   const bytes = Math.max(0, stretch.toByte - stretch.fromByte);
-  const codecs = codecsOf(facts, tracks);
-  await mux({ ffmpeg: tools.ffmpeg, source: { stream: stream() }, format, codecs, output, bytes, signal });
+  const what = { format, codecs: codecsOf(facts, tracks), output, bytes, durationMs: stretch.toMs - stretch.fromMs };
+  await mux({ ffmpeg: tools.ffmpeg, source: { stream: stream() }, ...what, signal });
   return output;
 }

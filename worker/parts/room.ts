@@ -23,13 +23,15 @@ export interface WantedFiles extends Pick<PageSource, 'keep' | 'hasAudio' | 'has
 }
 
 /**
- * What making a job's files takes besides what was recorded: a copy of all parts, and when they are joined one of each before. With
- * tracks, one of everything for the tar, and of a single track, which may be all there is. Of one kind of media alone, one more;
+ * What making a job's files takes besides what was recorded: a copy of all parts. With tracks, one of everything for the tar, and of a single track, which may be all there is. Of one kind of media alone, one more;
  * renditions are about as large as two.
  */
-export function joiningBytes({ bytes, parts, trackBytes }: Recorded, wanted: WantedFiles = {}): number {
+export function joiningBytes(
+  { bytes, trackBytes }: Pick<Recorded, 'bytes' | 'trackBytes'>,
+  wanted: WantedFiles = {},
+): number {
   const { keep = true, hasAudio = true, hasVideo = true, renditions = false } = wanted;
   if (!keep) return 0;
-  const copies = (parts > 1 ? 2 : 1) + (hasAudio && hasVideo ? 0 : 1) + (renditions ? 2 : 0);
+  const copies = 1 + (hasAudio && hasVideo ? 0 : 1) + (renditions ? 2 : 0);
   return bytes * copies + (trackBytes > 0 ? bytes + 2 * trackBytes : 0);
 }

@@ -94,17 +94,15 @@ export async function* writeStretch(
     timeMs >= fromMs + interleavingMs &&
     timeMs < toMs - interleavingMs;
 
-  /** Only its own time is another. What stands before its first block, such as a checksum, is left out. */
-  function moved({ content, timeMs }: ReadCluster): Buffer {
-    let from = content.length;
-    for (const { id, at } of elementsOf(content, readElement(content, 0)?.start ?? 0)) {
-      if (id !== ids.simpleBlock && id !== ids.blockGroup) continue;
-      from = at;
-      break;
-    }
-    options.onPictures(countBlocks(content, from, numberOf('video')));
-    options.onSounds?.(countBlocks(content, from, numberOf('audio')));
-    return element(ids.cluster, numberElement(ids.timestamp, timeMs + shiftMs), content.subarray(from));
+  /** Only its own time is another. */
+  function moved(cluster: ReadCluster): Buffer {
+    const { content, timeMs } = cluster;
+    const from = retimed(content, timeMs + shiftMs);
+    const first = from ?? firstBlockOf(content);
+    options.onPictures(countBlocks(content, first, numberOf('video')));
+    options.onSounds?.(countBlocks(content, first, numberOf('audio')));
+    if (from !== null) return content;
+    return element(ids.cluster, numberElement(ids.timestamp, timeMs + shiftMs), content.subarray(first));
   }
 
   function rewritten(cluster: ReadCluster): Buffer | null {
@@ -127,8 +125,45 @@ export async function* writeStretch(
 
   for await (const bite of part.read(clustersOf(part, stretch))) {
     const written = bite.map(rewritten).filter((cluster) => cluster !== null);
-    if (written.length > 0) yield Buffer.concat(written);
+    if (written.length > 0) yield asOne(written);
   }
+}
+
+/** Those that lie behind each other already, as most do, are not copied once more. */
+function asOne(buffers: readonly Buffer[]): Buffer {
+  const [first, ...others] = buffers as [Buffer];
+  let end = first.byteOffset + first.length;
+  for (const { buffer, byteOffset, length } of others) {
+    if (buffer !== first.buffer || byteOffset !== end) return Buffer.concat(buffers);
+    end += length;
+  }
+  return Buffer.from(first.buffer, first.byteOffset, end - first.byteOffset);
+}
+
+/**
+ * Writes another time into a cluster, over the checksum too, which would be wrong. Answers where its blocks begin; null where
+ * there is no room for it, and nothing was changed.
+ */
+function retimed(content: Buffer, timeMs: number): number | null {
+  const start = readElement(content, 0)?.start ?? 0;
+  const first = firstBlockOf(content);
+  const room = first - start;
+  // The element's id, its size in as many bytes as are left over, and its value.
+  const valueBytes = room === 9 ? 7 : 8;
+  const sizeBytes = room - 1 - valueBytes;
+  if (sizeBytes < 1 || sizeBytes > 8) return null;
+  content.fill(0, start, first);
+  content[start] = ids.timestamp;
+  content[start + 1] = 0x80 >> (sizeBytes - 1);
+  content[start + sizeBytes] = (content[start + sizeBytes] as number) | valueBytes;
+  content.writeUIntBE(timeMs, first - 6, 6);
+  return first;
+}
+
+function firstBlockOf(content: Buffer): number {
+  for (const { id, at } of elementsOf(content, readElement(content, 0)?.start ?? 0))
+    if (id === ids.simpleBlock || id === ids.blockGroup) return at;
+  return content.length;
 }
 
 /** Between the block's head and its contents: its track, its time, and its flags are the head. */

@@ -46,7 +46,7 @@ export async function writeJoined(group: readonly TakenPart[], options: WriteOpt
   const hasTimes = options.format !== 'AVI';
   const isPlain = hasTimes && placed.length === 1 && only?.part.isPlain === true && only.stretch === only.part.whole;
   const bytes = group.reduce((sum, { part }) => sum + part.bytes, 0);
-  const muxing = { ...options, bytes, ffmpeg: options.tools.ffmpeg };
+  const muxing = { ...options, bytes, durationMs, ffmpeg: options.tools.ffmpeg };
   if (isPlain) {
     await mux({ ...muxing, source: { part: only.part.file, fromMs: only.stretch.fromMs, durationMs: only.keptMs } });
     return { durationMs };

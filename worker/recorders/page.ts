@@ -133,7 +133,7 @@ export function createPageRecorder(options: PageRecorderOptions): PageRecorder {
           soundServer: sound.server,
           soundSource: sound.monitor,
         },
-        ...{ width, height, fps, encoding: source.encoding },
+        ...{ width, height, fps, encoding: source.encoding, splitMs: source.recording?.output.splitMs ?? null },
       },
       ended,
       countFrames: () => session.countFrames(),

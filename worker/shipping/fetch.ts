@@ -132,7 +132,7 @@ function checkRoom(wanted: Missing[], jobFolder: string, reserveBytes: number, f
   const sum = (files: { size: number }[]) => files.reduce((total, { size }) => total + size, 0);
   const parts = all.filter(({ isTrack }) => !isTrack);
   const trackBytes = sum(all.filter(({ isTrack }) => isTrack));
-  neededBytes += joiningBytes({ bytes: sum(parts), parts: parts.length, trackBytes }, files);
+  neededBytes += joiningBytes({ bytes: sum(parts), trackBytes }, files);
   const freeBytes = freeIn(jobFolder);
   if (neededBytes <= freeBytes) return;
   throw new StorageFullError(

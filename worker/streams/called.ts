@@ -15,6 +15,7 @@ import {
 import { dashList } from './dash.js';
 import { gateRefusal, loginRefusal } from './failures.js';
 import { throughFront } from './front-names.js';
+import { hlsOptions } from './hls-options.js';
 import { startHttpFront } from './http-front.js';
 import { type InputOptions, type OpenInput, plainInput, probing, silenceUs, timeOfFirst } from './open-input.js';
 import { startStreamRelay } from './stream-relay.js';
@@ -59,14 +60,11 @@ async function openRtsp(address: RtspAddress, options: InputOptions): Promise<Op
     ...input,
     pictureFilter: timeOfFirst,
     log: () => relay.problem() ?? '',
-    refusedBy: (log) => loginRefusal(log) ?? gateRefusal(relay.problem() ?? ''),
+    refusedBy: (log) => gateRefusal(relay.problem() ?? '') ?? loginRefusal(log),
     close: () => relay.close(),
   };
 }
 
-/** What ffmpeg may open of what a playlist names, and how. TLS is the business of the front. */
-const segments = 'hls,mpegts,aac,mp3,ac3,eac3,mov,webvtt';
-const playlist = ['-protocol_whitelist', 'http,tcp,crypto', '-format_whitelist', segments, '-f', 'hls'];
 const flv = ['-protocol_whitelist', 'http,tcp', '-f', 'flv'];
 
 async function openHttp(address: HttpAddress, options: InputOptions): Promise<OpenInput> {
@@ -75,6 +73,7 @@ async function openHttp(address: HttpAddress, options: InputOptions): Promise<Op
   const url = new URL(writeStreamUrl({ ...address, user: null, password: null }));
   const login = user === null && password === null ? '' : `${user ?? ''}:${password ?? ''}`;
   const written = login && `${encodeURIComponent(user ?? '')}:${encodeURIComponent(password ?? '')}@`;
+  const format = type === 'HTTP_FLV' ? flv : await hlsOptions(options.tools.ffmpeg);
   const front = await startHttpFront({
     ...{ gate: gateOf(options), onRefused: options.onRefused },
     ...(type === 'DASH' ? { dash: { url, login, written } } : {}),
@@ -82,14 +81,15 @@ async function openHttp(address: HttpAddress, options: InputOptions): Promise<Op
   const named = throughFront(url)?.replace('://', `://${written}`) ?? '';
   const input = plainInput([
     ...probing,
-    ...['-rw_timeout', silenceUs, '-http_proxy', front.proxy, ...(type === 'HTTP_FLV' ? flv : playlist)],
+    ...['-rw_timeout', silenceUs, '-http_proxy', front.proxy, ...format],
     ...['-i', type === 'DASH' ? dashList : named],
   ]);
   return {
     ...input,
-    log: () => front.problem() ?? '',
+    log: () => [front.problem(), front.refusal()].filter((line) => line !== null).join('\n'),
     isOver: () => front.hasEnded(),
-    refusedBy: (log) => loginRefusal(log) ?? loginRefusal(front.problem() ?? '') ?? gateRefusal(front.problem() ?? ''),
+    // What the gate refuses is answered as if the source had.
+    refusedBy: (log) => gateRefusal(front.refusal() ?? '') ?? loginRefusal(`${log}\n${front.problem() ?? ''}`),
     close: () => front.close(),
   };
 }

@@ -1,5 +1,6 @@
 /** How ffmpeg is called to record a live input into one append-only part: from typed values only. */
 import type { AudioCodec, AudioTreatment, RecordingConfig, VideoTreatment } from '../../src/recordings/config.js';
+import { forcedKeyFrames } from '../ffmpeg/key-frames.js';
 import { audioFilters, overlayFiles, pictureGraph, videoFilters } from './filters.js';
 import type { OpenInput } from './open-input.js';
 
@@ -24,6 +25,10 @@ const encoders: Record<AudioCodec, string> = {
 
 // The next cluster of an input that has lost its sound, or its picture, is not held back for it: a crash would lose it.
 const longestInterleaveMicroseconds = 1_000_000;
+
+// As Matroska has them. In whole frames, ffmpeg's own choice, two pictures at one time, where a sender began anew, would make
+// all that follow late by a frame for good.
+const pictureTimes = '1:1000';
 
 export function streamPartArguments(
   input: Pick<OpenInput, 'args' | 'pictureFilter'>,
@@ -62,26 +67,16 @@ function picture(config: RecordingConfig, filter: string | null): string[] {
 function encoding(video: Extract<VideoTreatment, { mode: 'TRANSCODE' }>, splitMs: number | null): string[] {
   const { bitrate, preset, tune, crf, pixelFormat, encodingRate, gop, slices, cores } = video;
   const rate = ['-maxrate', `${bitrate}`, '-bufsize', `${bitrate * 2}`];
-  const forced = keyFrameTimes(video.forceKeyFrames, splitMs);
   return [
     ...['-c:v', 'libx264', '-preset', preset, ...(tune ? ['-tune', tune] : [])],
     ...(crf === null ? ['-b:v', `${bitrate}`, ...rate] : ['-crf', `${crf}`, ...rate]),
-    ...['-pix_fmt', pixelFormat ?? 'yuv420p', ...(encodingRate ? ['-r', `${encodingRate}`] : [])],
+    ...['-pix_fmt', pixelFormat ?? 'yuv420p'],
+    ...(encodingRate ? ['-r', `${encodingRate}`] : ['-enc_time_base', pictureTimes]),
     ...(gop ? ['-g', `${gop}`] : []),
-    ...(forced ? ['-force_key_frames', `expr:${forced}`] : []),
+    ...forcedKeyFrames(video.forceKeyFrames, splitMs),
     ...(slices ? ['-slices', `${slices}`] : []),
     ...(cores ? ['-threads', `${cores}`] : []),
   ];
-}
-
-/** True at the first picture of each of these intervals of media time, so that files can be cut exactly there. */
-function keyFrameTimes(everySeconds: number | null, splitMs: number | null): string | null {
-  const intervals = [...(everySeconds ? [everySeconds] : []), ...(splitMs ? [splitMs / 1000] : [])];
-  if (intervals.length === 0) return null;
-  // Times of pictures are rounded: a picture that is due at a whole second may be a little before it.
-  const turn = (seconds: number) => (time: string) => `floor((${time}+0.001)/${seconds})`;
-  const begun = intervals.map(turn).map((count) => `gt(${count('t')},${count('prev_forced_t')})`);
-  return ['isnan(prev_forced_t)', ...begun].join('+');
 }
 
 function sound({ audio, audioChange, video }: RecordingConfig): string[] {

@@ -12,6 +12,12 @@ export function classify(log: string, type: InputType): JobFailure {
   if (portInUse.test(log)) return failure('PORT_IN_USE', last);
   const refusal = gateRefusal(log) ?? srtRefusal(log) ?? loginRefusal(log) ?? publisherRefusal(log);
   if (refusal) return refusal;
+  // It may be there in a moment, so this is no refusal that lasts.
+  if (/REJECT reported/.test(log))
+    return failure(
+      'SOURCE_REFUSED',
+      'The SRT server rejected the connection. Check the stream id, and that it is live.',
+    );
   const [, unmatched] = /Stream (?:map|specifier) '?[^\n]*0:(v|a)[^\n]*matches no streams/.exec(log) ?? [];
   if (unmatched === 'v') return failure('SOURCE_WITHOUT_VIDEO');
   if (unmatched === 'a') return failure('SOURCE_WITHOUT_AUDIO');

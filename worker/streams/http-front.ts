@@ -12,16 +12,7 @@ import { AddressRefusedError } from '../../src/net/refusal.js';
 import { createDashLists, dashHost } from './dash.js';
 import { originOf, throughFront } from './front-names.js';
 import { isPlaylist, ManifestRefusedError, rewritePlaylist } from './manifests.js';
-import {
-  ask,
-  BadStatusError,
-  connectUpstream,
-  fetchList,
-  firstBytes,
-  isZipped,
-  redirectedTo,
-  wholeText,
-} from './upstream.js';
+import { ask, connectUpstream, fetchList, firstBytes, isZipped, redirectedTo, wholeText } from './upstream.js';
 
 /** ffmpeg opens one for each rendition. */
 const mostConnections = 64;
@@ -31,12 +22,10 @@ export interface HttpFront {
   proxy: string;
   /** What the last request that failed failed of, in words; null when none did. */
   problem(): string | null;
-  /** Whether anything was refused by the gate. */
-  hasRefused(): boolean;
+  /** What the gate refused last, and why; null when it did not. */
+  refusal(): string | null;
   /** The newest playlist says that nothing will follow. */
   hasEnded(): boolean;
-  /** Status of the last answer that was no success. */
-  badStatus(): number | null;
   close(): Promise<void>;
 }
 
@@ -51,8 +40,7 @@ export interface HttpFrontOptions {
 export async function startHttpFront({ gate, onRefused, dash }: HttpFrontOptions): Promise<HttpFront> {
   const lists = dash && createDashLists(() => fetchList(gate, dash.url, dash.login), dash.written);
   let problem: string | null = null;
-  let refused = false;
-  let badStatus: number | null = null;
+  let refusal: string | null = null;
   let hasEnded = false;
 
   function sendList(response: ServerResponse, text: string): void {
@@ -61,8 +49,7 @@ export async function startHttpFront({ gate, onRefused, dash }: HttpFrontOptions
   }
 
   function refuse(text: string): void {
-    refused = true;
-    problem = text;
+    refusal = text;
     onRefused(text);
   }
 
@@ -100,17 +87,13 @@ export async function startHttpFront({ gate, onRefused, dash }: HttpFrontOptions
     if (error instanceof AddressRefusedError) refuse(`${shown} was refused: ${message}`);
     else if (error instanceof ManifestRefusedError) refuse(`An entry of ${shown} was refused: ${message}.`);
     else if (!isGone) problem = `${shown}: ${message}`;
-    if (error instanceof BadStatusError) badStatus = error.status;
   }
 
   /** Hands out the answer, with all that it names in the names of the front. */
   async function passOn(incoming: IncomingMessage, from: URL, response: ServerResponse): Promise<void> {
     const status = incoming.statusCode ?? 502;
     const headers = endToEnd(incoming);
-    if (status >= 400) {
-      badStatus = status;
-      problem = `${from.host} answered with status ${status}.`;
-    }
+    if (status >= 400) problem = `${from.host} answered with status ${status}.`;
     if (headers.location) headers.location = [throughFront(redirectedTo(headers.location[0] ?? '', from)) ?? ''];
     // They are of a name that ffmpeg knows nothing of.
     const cookies = headers['set-cookie'];
@@ -143,9 +126,8 @@ export async function startHttpFront({ gate, onRefused, dash }: HttpFrontOptions
   return {
     proxy: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     problem: () => problem,
-    hasRefused: () => refused,
+    refusal: () => refusal,
     hasEnded: () => hasEnded,
-    badStatus: () => badStatus,
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();

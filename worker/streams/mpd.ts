@@ -1,4 +1,5 @@
 /** Reads descriptions of DASH: which segments of which tracks there are at a time. One period is read: the last of a live one. */
+import { ManifestRefusedError } from './manifests.js';
 import { childOf, childrenOf, parseXml, type XmlElement } from './xml.js';
 
 export interface DashSegment {
@@ -193,8 +194,9 @@ const baseOf = (element: XmlElement, from: URL): URL => {
 };
 
 function placed(text: string, base: URL): URL {
-  if (!URL.canParse(text, base.href)) throw new Error(`"${text.slice(0, 100)}" in it is no URL.`);
-  return new URL(text, base);
+  const url = URL.canParse(text, base.href) ? new URL(text, base) : null;
+  if (url && /^https?:$/.test(url.protocol)) return url;
+  throw new ManifestRefusedError(`"${text.slice(0, 100)}", which is no http or https URL`);
 }
 
 /** Of a duration such as `PT1H2M3.5S`; null for what is none. */

@@ -1,7 +1,7 @@
 /** Looks at a part while ffmpeg appends to it: how far its media goes, and whether the pictures are still what they were. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { elementsOf, ids, keyFlag, numberOf, readElement, readSize, trackTypes } from '../parts/ebml.js';
-import { changesOf, type PictureChanges } from './picture-changes.js';
+import { changesOf, type PictureChanges } from '../parts/picture-changes.js';
 
 // A cluster's time, its first block, and the parameter sets that a key frame begins with: ffmpeg begins a cluster with each.
 const headBytes = 1_024;

@@ -89,6 +89,11 @@ async function startRtmpServer(
   function write(bytes: Buffer): void {
     const to = output;
     if (!to || to.destroyed) return;
+    // All that was read at once is written at once.
+    if (to.writableCorked === 0) {
+      to.cork();
+      process.nextTick(() => to.uncork());
+    }
     if (to.write(bytes) || to.writableLength < mostWaitingBytes) return;
     const { session } = publisher as { session: RtmpSession };
     session.pause(true);

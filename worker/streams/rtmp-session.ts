@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { type AmfValue, decodeAmf, encodeAmf } from '../outlets/rtmp/amf.js';
 import { createMessageReader, messageTypes, type RtmpMessage, toChunks } from '../outlets/rtmp/messages.js';
 import type { MediaMessage } from '../outlets/rtmp/publish.js';
+import { readLater } from './calm.js';
 
 const handshakeBytes = 1_536;
 /** Until it has said what it wants to publish. */
@@ -42,6 +43,7 @@ export function holdSession(socket: Socket, handlers: SessionHandlers): RtmpSess
   let app = '';
   let isPublishing = false;
   let isOver = false;
+  let isHeldUp = false;
   let heardAtMs = performance.now();
   let received = 0;
   let acknowledged = 0;
@@ -79,6 +81,7 @@ export function holdSession(socket: Socket, handlers: SessionHandlers): RtmpSess
       end(error instanceof Error ? error.message : String(error));
       return;
     }
+    if (isPublishing && !isOver) readLater(socket, bytes, () => !isHeldUp);
     if (received - acknowledged < windowBytes / 2 || isOver) return;
     acknowledged = received;
     control(messageTypes.acknowledgement, received);
@@ -167,6 +170,7 @@ export function holdSession(socket: Socket, handlers: SessionHandlers): RtmpSess
   return {
     heardAtMs: () => heardAtMs,
     pause(isPaused) {
+      isHeldUp = isPaused;
       if (isPaused) socket.pause();
       else socket.resume();
     },

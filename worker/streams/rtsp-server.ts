@@ -4,6 +4,7 @@
  */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { passOnCalmly } from './calm.js';
 import { type InputOptions, type OpenInput, plainInput, probing, timeOfFirst } from './open-input.js';
 import { createRtspReader, type RtspMessage } from './rtsp-messages.js';
 import { isSameKey } from './stream-key.js';
@@ -130,7 +131,7 @@ export async function openRtspServer({ recording, listenAddress, note }: InputOp
       client.on('data', () => {
         if (publisher?.socket === client) publisher.heardAtMs = performance.now();
       });
-      client.pipe(server);
+      passOnCalmly(client, server);
     }
 
     let reading = Promise.resolve();

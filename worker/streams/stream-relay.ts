@@ -6,6 +6,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import type { Gate } from '../../src/net/gate.js';
 import { AddressRefusedError } from '../../src/net/refusal.js';
 import { connectSecurely } from '../../src/net/secure.js';
+import { passOnCalmly } from './calm.js';
 import { createRtspReader } from './rtsp-messages.js';
 
 /** A server that sends nothing for so long is gone, as is one that takes nothing. */
@@ -52,8 +53,9 @@ export async function startStreamRelay({ gate, target, onRefused, isRtsp }: Rela
       const plain = await gate.connect(target.host, target.port);
       server = target.secure ? await connectSecurely(plain, target.host) : plain;
     } catch (error) {
-      problem = `${shown}: ${error instanceof Error ? error.message : String(error)}`;
-      if (error instanceof AddressRefusedError) onRefused(`${shown} was refused: ${error.message}`);
+      const message = error instanceof Error ? error.message : String(error);
+      problem = error instanceof AddressRefusedError ? `${shown} was refused: ${message}` : `${shown}: ${message}`;
+      if (error instanceof AddressRefusedError) onRefused(problem);
       return void client.destroy();
     }
     if (client.destroyed) return void server.destroy();
@@ -61,7 +63,7 @@ export async function startStreamRelay({ gate, target, onRefused, isRtsp }: Rela
     server.setTimeout(silentLimitMs, () => server?.destroy(new Error(`nothing came for ${silentLimitMs / 1000} s`)));
     client.pipe(server);
     if (isRtsp) passWithoutRedirects(server, client);
-    else server.pipe(client);
+    else passOnCalmly(server, client);
   }
 
   function passWithoutRedirects(server: Socket, client: Socket): void {
@@ -83,9 +85,10 @@ export async function startStreamRelay({ gate, target, onRefused, isRtsp }: Rela
         // Redirects come before media only.
         server.off('data', look);
         client.write(media);
-        server.pipe(client);
+        passOnCalmly(server, client);
       } catch (error) {
-        problem = `${shown}: ${(error as Error).message}`;
+        const message = error instanceof Error ? error.message : String(error);
+        problem = error instanceof AddressRefusedError ? `${shown} was refused: ${message}` : `${shown}: ${message}`;
         if (error instanceof AddressRefusedError) onRefused(problem);
         server.destroy();
         client.destroy();

@@ -109,7 +109,11 @@ export async function superviseStream(spec: StreamSpec, kit: HostKit, changes: C
     const part = parts + 1;
     const result = await recordStreamPart({
       ...{ kit, spec, recording, part, limitMs, disk, source, asked: nextRequest() },
-      waitUntilMs: absentSinceMs + waitMs(),
+      // A recording that has its length waits for nobody.
+      waitUntilMs: Math.min(
+        absentSinceMs + waitMs(),
+        wasRecorded ? performance.now() + limitMs : Number.POSITIVE_INFINITY,
+      ),
       onFirstMedia(at) {
         note(`part ${part} records since ${new Date(at).toISOString()}`);
         parts = part;

@@ -101,14 +101,6 @@ export interface Fetched {
   atMs: number;
 }
 
-/** The server said no. */
-export class BadStatusError extends Error {
-  override readonly name = 'BadStatusError';
-  constructor(readonly status: number) {
-    super(`it answered with status ${status}`);
-  }
-}
-
 /** Fetches a list over redirects, each of which passes the gate. `login`: plain, `user:password`, or empty. */
 export async function fetchList(gate: Gate, url: URL, login: string): Promise<Fetched> {
   const gone = new AbortController();
@@ -127,7 +119,7 @@ export async function fetchList(gate: Gate, url: URL, login: string): Promise<Fe
       }
       if (status !== 200) {
         incoming.destroy();
-        throw new BadStatusError(status);
+        throw new Error(`it answered with status ${status}`);
       }
       const { head, ended } = await firstBytes(incoming);
       const text = await wholeText(incoming, head, ended);

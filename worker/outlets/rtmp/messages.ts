@@ -49,6 +49,8 @@ export function toChunks(message: RtmpMessage, channel: number, chunkBytes: numb
   return Buffer.concat(chunks);
 }
 
+const headersOfFormats = [11, 7, 3, 0];
+
 interface Channel {
   type: number;
   length: number;
@@ -60,6 +62,8 @@ interface Channel {
   received: number;
 }
 
+const newChannel = { type: 0, length: 0, stream: 0, timestamp: 0, delta: 0, isLong: false, received: 0 };
+
 /**
  * Takes bytes as they come, and answers the messages that are whole with them. Throws for what is no RTMP, and for longer messages
  * than the limit says, which is read anew each time.
@@ -68,74 +72,76 @@ export function createMessageReader(limit = { bytes: longestIncomingBytes }): (b
   const channels = new Map<number, Channel>();
   let chunkBytes = smallestChunkBytes;
   let unread: Buffer = Buffer.alloc(0);
+  let start = 0;
 
-  /** Null: the chunk is not whole yet. */
-  function readChunk(): { bytes: number; message: RtmpMessage | null } | null {
-    let at = 0;
-    const has = (count: number) => unread.length >= at + count;
-    if (!has(1)) return null;
+  /** Undefined: the chunk is not whole yet, and nothing has been read of it. Encoders send thousands a second. */
+  function readChunk(): RtmpMessage | null | undefined {
+    let at = start;
+    const end = unread.length;
+    if (end < at + 1) return;
     const first = unread[at++] as number;
     const format = first >> 6;
-    let channel = first & 63;
-    if (channel < 2) {
-      const more = channel + 1;
-      if (!has(more)) return null;
-      channel = 64 + unread.readUIntLE(at, more);
+    let number = first & 63;
+    if (number < 2) {
+      const more = number + 1;
+      if (end < at + more) return;
+      number = 64 + unread.readUIntLE(at, more);
       at += more;
     }
-    const before = channels.get(channel);
+    const before = channels.get(number);
     if (format > 0 && !before)
       throw new Error('The other side does not speak RTMP as it should: a chunk follows no other.');
     if (!before && channels.size >= mostIncomingChannels)
       throw new Error(`The other side uses more than ${mostIncomingChannels} channels of RTMP.`);
-    const state: Channel = before
-      ? { ...before }
-      : { type: 0, length: 0, stream: 0, timestamp: 0, delta: 0, isLong: false, parts: [], received: 0 };
-    const headerBytes = [11, 7, 3, 0][format] as number;
-    if (!has(headerBytes)) return null;
+    const headerBytes = headersOfFormats[format] as number;
+    if (end < at + headerBytes) return;
     const given = headerBytes > 0 ? unread.readUIntBE(at, 3) : 0;
-    if (headerBytes >= 3) state.isLong = given === longTimestamp;
-    if (headerBytes >= 7) {
-      state.length = unread.readUIntBE(at + 3, 3);
-      // Shorter than what is there already, it would be read backwards, for ever.
-      if (before && before.received > 0 && state.length !== before.length)
-        throw new Error('The other side does not speak RTMP as it should: a message changes its length.');
-      state.type = unread[at + 6] as number;
-    }
-    if (headerBytes === 11) state.stream = unread.readUInt32LE(at + 7);
+    const isLong = headerBytes > 0 ? given === longTimestamp : (before?.isLong ?? false);
+    const length = headerBytes >= 7 ? unread.readUIntBE(at + 3, 3) : (before?.length ?? 0);
+    const received = before?.received ?? 0;
+    // Shorter than what is there already, it would be read backwards, for ever.
+    if (received > 0 && length !== before?.length)
+      throw new Error('The other side does not speak RTMP as it should: a message changes its length.');
+    const header = at;
     at += headerBytes;
     let time = given;
-    if (state.isLong) {
-      if (!has(4)) return null;
+    if (isLong) {
+      if (end < at + 4) return;
       time = unread.readUInt32BE(at);
       at += 4;
     }
-    if (state.received === 0) {
-      if (format === 0) state.timestamp = time;
-      else if (format < 3) state.delta = time;
-      if (format > 0) state.timestamp = (state.timestamp + state.delta) >>> 0;
+    if (length > limit.bytes) throw new Error(`The other side sent a message of ${length} bytes.`);
+    const wanted = Math.min(chunkBytes, length - received);
+    if (end < at + wanted) return;
+    const channel = before ?? { ...newChannel, parts: [] };
+    if (!before) channels.set(number, channel);
+    channel.isLong = isLong;
+    channel.length = length;
+    if (headerBytes >= 7) channel.type = unread[header + 6] as number;
+    if (headerBytes === 11) channel.stream = unread.readUInt32LE(header + 7);
+    if (received === 0) {
+      if (format === 0) channel.timestamp = time;
+      else if (format < 3) channel.delta = time;
+      if (format > 0) channel.timestamp = (channel.timestamp + channel.delta) >>> 0;
     }
-    if (state.length > limit.bytes) throw new Error(`The other side sent a message of ${state.length} bytes.`);
-    const wanted = Math.min(chunkBytes, state.length - state.received);
-    if (!has(wanted)) return null;
-    state.parts.push(Buffer.from(unread.subarray(at, at + wanted)));
-    state.received += wanted;
-    at += wanted;
-    const { type, timestamp, stream } = state;
-    const isWhole = state.received >= state.length;
-    const message = isWhole ? { type, timestamp, stream, body: Buffer.concat(state.parts) } : null;
-    channels.set(channel, isWhole ? { ...state, parts: [], received: 0 } : state);
-    return { bytes: at, message };
+    channel.parts.push(unread.subarray(at, at + wanted));
+    channel.received += wanted;
+    start = at + wanted;
+    if (channel.received < length) return null;
+    const { type, timestamp, stream, parts } = channel;
+    channel.parts = [];
+    channel.received = 0;
+    return { type, timestamp, stream, body: parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts) };
   }
 
   return (bytes) => {
-    unread = Buffer.concat([unread, bytes]);
+    unread = start === unread.length ? bytes : Buffer.concat([unread.subarray(start), bytes]);
+    start = 0;
     const messages: RtmpMessage[] = [];
-    for (let chunk = readChunk(); chunk; chunk = readChunk()) {
-      unread = unread.subarray(chunk.bytes);
-      if (!chunk.message) continue;
-      if (chunk.message.type === messageTypes.setChunkSize) chunkBytes = chunkSizeOf(chunk.message.body);
-      messages.push(chunk.message);
+    for (let message = readChunk(); message !== undefined; message = readChunk()) {
+      if (!message) continue;
+      if (message.type === messageTypes.setChunkSize) chunkBytes = chunkSizeOf(message.body);
+      messages.push(message);
     }
     return messages;
   };
