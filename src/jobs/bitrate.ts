@@ -37,8 +37,8 @@ export function expectedBytes({ maxDurationMs, ...picture }: Picture & { maxDura
 
 /** Of a stream that is copied nobody knows the rate before it comes; most that are sent are about that, bits per second. */
 const usualStreamRate = 2_500_000;
-/** Streams are often recorded until somebody stops them: to keep room for all of a week would keep everybody else waiting. */
-const reservedMs = 3_600_000;
+/** Live inputs are often recorded until somebody stops them: to keep room for all of a week would keep everybody waiting. */
+export const reservedMs = 3_600_000;
 
 /** Bytes of disk a run of a recording of a stream is expected to need on its machine, of an hour at most. */
 export function expectedStreamBytes({ video, audio, maxDurationMs }: RecordingConfig): number {

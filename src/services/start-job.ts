@@ -5,7 +5,7 @@ import type { Config } from '../config.js';
 import type { Database, Transaction } from '../db.js';
 import { appendJobEvent, eventsChannel, placementChannel, type Wake } from '../events/outbox.js';
 import type { Prisma } from '../generated/prisma/client.js';
-import { expectedBytes, expectedStreamBytes } from '../jobs/bitrate.js';
+import { expectedBytes, expectedStreamBytes, reservedMs } from '../jobs/bitrate.js';
 import type { Source } from '../jobs/capture.js';
 import type { Engine } from '../temporal/client.js';
 import { jobInput } from './job-input.js';
@@ -96,7 +96,9 @@ export function createJobStarter(deps: { db: Database; wake: Wake; config: Confi
 
 function bytesOf(source: Source, maxDurationMs: number): number {
   if (source.kind === 'stream') return expectedStreamBytes(source.recording);
-  const bytes = expectedBytes({ ...source, maxDurationMs });
+  // A run of a recording, which by itself ends after a week.
+  const longestMs = source.recording ? Math.min(maxDurationMs, reservedMs) : maxDurationMs;
+  const bytes = expectedBytes({ ...source, maxDurationMs: longestMs });
   // Nothing is made of what is only sent on: half of the space is for the result.
   return source.keep === false ? Math.ceil(bytes / 2) : bytes;
 }
