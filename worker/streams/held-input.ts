@@ -6,6 +6,10 @@ import type { InputOptions, OpenInput } from './open-input.js';
 /** After these the source is still there, and goes on. */
 const goingOn: readonly PartEnd[] = ['RECONFIGURED', 'SOURCE_CHANGED', 'TIME_JUMPED', 'ENCODER_DIED'];
 
+/** Whether the next part is read from the same connection. */
+export const isKept = (input: Pick<OpenInput, 'resumable'>, cause: PartEnd | null): boolean =>
+  input.resumable && cause !== null && goingOn.includes(cause);
+
 export interface HeldInput {
   /** The connection that was kept, if it is to the same source; else another. Throws as `openInput`. */
   open(options: InputOptions): Promise<OpenInput>;
@@ -38,7 +42,7 @@ export function createHeldInput(): HeldInput {
       return input;
     },
     async release(input, cause) {
-      if (input.resumable && cause !== null && goingOn.includes(cause)) kept = input;
+      if (isKept(input, cause)) kept = input;
       else await input.close();
     },
     close,

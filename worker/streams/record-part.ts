@@ -1,6 +1,7 @@
 /** One attempt to record a live input: waits for its media, records it as a part, and says why that ended. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { loadConfig, mediaServerIfAny } from '../../src/config.js';
 import { type PartEnd, partFile, type StreamSpec } from '../../src/jobs/capture.js';
 import { failure, type JobFailure } from '../../src/jobs/reasons.js';
@@ -14,7 +15,7 @@ import type { HostKit } from '../host/kit.js';
 import { streamPartArguments } from './command.js';
 import { progressFile, type StreamEncoder, startStreamEncoder } from './encoder.js';
 import { classify } from './failures.js';
-import type { HeldInput } from './held-input.js';
+import { type HeldInput, isKept } from './held-input.js';
 import { createMediaWatch } from './media-watch.js';
 import type { OpenInput } from './open-input.js';
 import { writeOverlay } from './overlay.js';
@@ -24,6 +25,8 @@ import { followPart } from './part-follow.js';
 const waitingLookMs = 250;
 // The encoder ends by itself at its limit; this is for one that does not.
 const overdueMs = 3_000;
+// It has read all there was in a tenth of that.
+const drainMs = 1_000;
 // Reports come twice a second, and media by fits and starts.
 const settledMs = 200;
 
@@ -175,6 +178,11 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
     stopTicking();
     clearInterval(waiting);
     if (typeof ending !== 'string' && ending.outcome) options.onStopping();
+    // What reads from a pipe hears nothing while it waits for more, and ends well when that ends.
+    if (input.stdin !== null && !isKept(input, typeof ending === 'string' ? null : ending.cause)) {
+      await input.close();
+      await Promise.race([encoder.exited, sleep(drainMs)]);
+    }
     await encoder.stop();
     // It may have written all there was only when it ended.
     hear();
