@@ -26,10 +26,25 @@ export function createFileChanges({ db, removal }: { db: Database; removal: File
   async function require(id: string, viewer: Viewer, more: Prisma.FileWhereInput = {}) {
     const file = await db.file.findFirst({
       where: { AND: [visible(viewer), more, { id }] },
-      select: { id: true, name: true, jobId: true, held: true, job: { select: { recordingId: true } } },
+      select: {
+        ...{ id: true, name: true, jobId: true, held: true, kind: true, version: true },
+        job: { select: { recordingId: true } },
+      },
     });
     if (!file) throw new NotFoundError('There is no such file.');
     return file;
+  }
+
+  /** A playlist goes with the media that it names. */
+  async function wholeOf({ id, name, jobId, kind, version }: Awaited<ReturnType<typeof require>>) {
+    const media =
+      kind === 'PLAYLIST'
+        ? await db.file.findMany({
+            where: { jobId, version, kind: 'SEGMENTS', name: name.replaceAll(' ', '-').replace(/\.m3u8$/, '.mp4') },
+            select: { id: true, jobId: true },
+          })
+        : [];
+    return [{ id, jobId }, ...media];
   }
 
   return {
@@ -65,7 +80,7 @@ export function createFileChanges({ db, removal }: { db: Database; removal: File
     /** Removes one file of a recording, which stays. Throws NotFoundError, HeldError. */
     async remove(id: string, viewer: Viewer): Promise<{ fileId: string; name: string; recordingId: string }> {
       const file = await require(id, viewer, { job: { recordingId: { not: null } } });
-      const isHidden = !file.held && (await removal.hide([file], 'DELETED')) > 0;
+      const isHidden = !file.held && (await removal.hide(await wholeOf(file), 'DELETED')) > 0;
       // It may have gone by itself at the same moment.
       if (!isHidden && (await require(id, viewer)).held)
         throw new HeldError('The file is held. Let it go with setHold first.');

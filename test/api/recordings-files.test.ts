@@ -83,6 +83,20 @@ test('a public file is had by anybody who knows its address, until it is private
   expect((await fetch(file.publicUrl)).status).toBe(401);
 });
 
+test('a playlist goes with the media that it names, and leaves others', async () => {
+  const { jobId } = await stored();
+  const rows = [
+    { kind: 'PLAYLIST', name: 'Evening news-2030-01-31_12-00-00.m3u8' },
+    { kind: 'SEGMENTS', name: 'Evening-news-2030-01-31_12-00-00.mp4' },
+    { kind: 'SEGMENTS', name: 'Evening-news-2030-01-31_12-00-00-2.mp4' },
+  ] as const;
+  const [playlist, media, other] = await Promise.all(rows.map((row) => createFileRow(db, jobId, row)));
+  await ask('deleteRecordingFile', { fileId: encodeId('File', playlist?.id as string) });
+  const gone = await db.file.findMany({ where: { jobId, deletedAt: { not: null } }, select: { id: true } });
+  expect(gone.map(({ id }) => id).sort()).toEqual([playlist?.id, media?.id].sort());
+  expect(await db.file.count({ where: { id: other?.id as string, deletedAt: null } })).toBe(1);
+});
+
 test('a file that is removed is gone from the storage, its address says so, and the recording stays', async () => {
   const { id, file, jobId, recordingId, address, isStored } = await stored();
   const keeps = await createFileRow(db, jobId);

@@ -105,8 +105,9 @@ test.each(inputs.map((input) => [nameOf(input), input] as const))(
         const file = files.find((each) => extname(each) === ending);
         expect(file, `${treatment} ${format}: ${files.map((each) => basename(each)).join()}`).toBeDefined();
         await expectWhole(file as string, `${treatment} ${format}`, input.type);
-        cells.push(`${treatment} ${isOther ? `${format} as ${fallbackFormat}` : format}`);
+        made.push(isOther ? `${format} as ${fallbackFormat}` : format);
       }
+      cells.push(made.join(', '));
     }
     found.set(name, cells.join(' | '));
   },
