@@ -1,4 +1,5 @@
 /** Live sources that lead elsewhere: whatever a playlist, a description or a redirect names, only what the gate lets pass is reached. */
+
 import { execFile, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
@@ -9,6 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { childEnvironment } from '../../src/config.js';
 import type { InputType } from '../../src/recordings/config.js';
 import { probe } from '../../worker/ffmpeg/probe.js';
 import { cardMaster } from '../testkit/card-master.js';
@@ -231,7 +233,7 @@ describe('over TLS', () => {
     const file = join(folder, 'recorded.mkv');
     const program = join(root, 'test/testkit/front-run.ts');
     const args = ['--import', 'tsx', program, 'HLS', `https://${outside}:${port}/all.m3u8`, file];
-    const env = { ...process.env, NODE_EXTRA_CA_CERTS: ca };
+    const env = { ...childEnvironment({}), NODE_EXTRA_CA_CERTS: ca };
     await promisify(execFile)(process.execPath, args, { cwd: root, env });
     const facts = await probe(file, { ffprobe: 'ffprobe' });
     expect(facts).toMatchObject({ video: { codec: 'h264' }, audio: { codec: 'aac' } });

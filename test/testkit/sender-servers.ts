@@ -1,4 +1,5 @@
 /** Servers that recordings pull from, for tests: a MediaMTX of a test's own, a web server of files, and one of endless FLV. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createReadStream, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -7,6 +8,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { extname, join, normalize } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { strangerEnvironment } from '../../src/config.js';
 import { findMediamtx } from '../../stack/mediamtx.js';
 import { freePort } from '../../stack/ports.js';
 
@@ -59,7 +61,7 @@ export async function startStreamServer(
       paths: { all_others: {} },
     }),
   );
-  const env = { PATH: process.env.PATH, HOME: folder };
+  const env = strangerEnvironment({ HOME: folder });
   const server = spawn(program, [file], { stdio: ['ignore', 'pipe', 'ignore'], cwd: folder, env });
   const published = new Promise<void>((resolve) => {
     server.stdout.setEncoding('utf8').on('data', (text: string) => {
