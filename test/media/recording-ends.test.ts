@@ -83,6 +83,11 @@ describe.concurrent('what cannot be recorded fails in time, says why, and leaves
       ...{ reason: 'SOURCE_UNREACHABLE', words: /Nobody has sent/ },
     },
     {
+      what: 'an RTMP encoder that never comes',
+      input: async () => ({ type: 'RTMP_SERVER' }),
+      ...{ reason: 'SOURCE_UNREACHABLE', words: /Nobody has sent/ },
+    },
+    {
       what: 'an SRT encoder with another passphrase',
       input: async () => ({ type: 'SRT_SERVER', passphrase }),
       send: async (recording) =>

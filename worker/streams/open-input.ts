@@ -38,6 +38,8 @@ export interface OpenInput {
   link(): LinkStats | null;
   /** What was said in front of ffmpeg, to be read together with its log. */
   log(): string;
+  /** Whether anything has come through standard input; left out where that is not known. */
+  hasCome?(): boolean;
   /** The source itself has said that it is over; left out where it never says so. */
   isOver?(): boolean;
   /** Why the source does not let us in, or was not let in by us, as far as can be told now; null: it was not so. */

@@ -178,6 +178,7 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
     stopTicking();
     clearInterval(waiting);
     if (typeof ending !== 'string' && ending.outcome) options.onStopping();
+    const said = log();
     // What reads from a pipe hears nothing while it waits for more, and ends well when that ends.
     if (input.stdin !== null && !isKept(input, typeof ending === 'string' ? null : ending.cause)) {
       await input.close();
@@ -187,7 +188,7 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
     // It may have written all there was only when it ended.
     hear();
     hear();
-    if (firstMediaAt === null) return nothing(ending);
+    if (firstMediaAt === null) return nothing(ending, said);
     if (typeof ending === 'string') return close(lost(refusal?.message ?? ''));
     return close(ending);
   }
@@ -202,15 +203,24 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
     return { kind: 'recorded', ending };
   }
 
-  async function nothing(ending: Ending | 'refused' | 'waited'): Promise<StreamPartResult> {
+  /** `said`: what was logged before it was ended. */
+  async function nothing(ending: Ending | 'refused' | 'waited', said: string): Promise<StreamPartResult> {
     follower.close();
     // It may hold a header; the next attempt writes under the same name.
     await rm(join(folder, partFile(part)), { force: true });
     if (ending === 'refused') return { kind: 'nothing', ending: null, problem: refusal };
-    if (ending === 'waited') return { kind: 'nothing', ending: null, problem: classify(log(), type) };
+    if (ending === 'waited') return { kind: 'nothing', ending: null, problem: waitedInVain(said) };
     // Asked for, or for want of room.
     if (ending.cause !== 'SOURCE_LOST') return { kind: 'nothing', ending, problem: null };
     return { kind: 'nothing', ending: null, problem: classify(log(), type) };
+  }
+
+  function waitedInVain(said: string): JobFailure {
+    const found = classify(log(), type);
+    // Of an input that was ended before anything came, ffmpeg says that it cannot be read.
+    return found.reason === 'SOURCE_UNREADABLE' || found.reason === 'SOURCE_UNREACHABLE'
+      ? classify(input.hasCome?.() === false ? said : log(), type)
+      : found;
   }
 
   function endedByItself({ orderly, died, how }: Awaited<typeof encoder.exited>): Ending {

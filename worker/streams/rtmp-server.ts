@@ -52,6 +52,7 @@ export async function openRtmpServer({ recording, listenAddress, folder, note }:
     ...plainInput([...probing, '-protocol_whitelist', 'pipe', '-f', 'flv', '-i', 'pipe:0']),
     stdin: pipe.readEnd,
     log: () => server.words(),
+    hasCome: () => output.bytesWritten > 0,
     async close() {
       if (isClosed) return;
       isClosed = true;

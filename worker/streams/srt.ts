@@ -101,6 +101,7 @@ async function transmitted(peer: SrtPeer, { folder, note, recording }: InputOpti
     pictureFilter: null,
     link: () => (recording.input.linkStats ? link.read(performance.now()) : null),
     log: () => log,
+    hasCome: () => link.read(performance.now()) !== null,
     // One who calls us with another passphrase may be a stranger.
     refusedBy: () => (peer.mode === 'caller' ? srtRefusal(log) : null),
     close() {
