@@ -34,6 +34,13 @@ export async function startStreamRelay({ gate, target, onRefused, isRtsp }: Rela
   let problem: string | null = null;
   const shown = `${target.host}:${target.port}`;
 
+  function tell(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    const isRefused = error instanceof AddressRefusedError;
+    problem = isRefused ? `${shown} was refused: ${message}` : `${shown}: ${message}`;
+    if (isRefused) onRefused(problem);
+  }
+
   function hold(socket: Socket, other: () => Socket | null): void {
     sockets.add(socket);
     socket.setNoDelay(true);
@@ -53,9 +60,7 @@ export async function startStreamRelay({ gate, target, onRefused, isRtsp }: Rela
       const plain = await gate.connect(target.host, target.port);
       server = target.secure ? await connectSecurely(plain, target.host) : plain;
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      problem = error instanceof AddressRefusedError ? `${shown} was refused: ${message}` : `${shown}: ${message}`;
-      if (error instanceof AddressRefusedError) onRefused(problem);
+      tell(error);
       return void client.destroy();
     }
     if (client.destroyed) return void server.destroy();
@@ -87,9 +92,7 @@ export async function startStreamRelay({ gate, target, onRefused, isRtsp }: Rela
         client.write(media);
         passOnCalmly(server, client);
       } catch (error) {
-        const message = error instanceof Error ? error.message : String(error);
-        problem = error instanceof AddressRefusedError ? `${shown} was refused: ${message}` : `${shown}: ${message}`;
-        if (error instanceof AddressRefusedError) onRefused(problem);
+        tell(error);
         server.destroy();
         client.destroy();
       }
