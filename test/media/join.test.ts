@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { copyFile, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { probe } from '../../worker/ffmpeg/probe.js';
 import { joinParts } from '../../worker/parts/join.js';
@@ -9,6 +11,7 @@ import { expectPlayable } from '../testkit/media.js';
 import { mediaTools, temporaryFolder, writeKilledPart, writePart } from '../testkit/media-parts.js';
 import { contentReport } from '../testkit/media-report.js';
 
+const run = promisify(execFile);
 let folder: string;
 let work: string;
 /** Numbers 0 to 89, then killed parts, which begin at 100 and 300; the clean one begins at 600. */
@@ -58,6 +61,36 @@ describe('a part whose recorder was killed', () => {
     expect(facts).toMatchObject({ closed: false, video: { codec: 'h264', width: 320, height: 240 } });
     const { parts } = await joinFiles(['killed-100.mkv'], 'measured');
     expect(Math.abs(facts.durationMs - (parts[0]?.durationMs as number))).toBeLessThan(100);
+  });
+});
+
+describe('a part that begins later than at zero', () => {
+  const begunLater = (from: string, to: string, streams: string[]) =>
+    run('ffmpeg', ['-v', 'error', '-y', '-i', file(from), ...streams, '-output_ts_offset', '0.4', file(to)]);
+  const packetsOf = async (media: string) => {
+    const packets = ['-v', 'error', '-show_entries', 'packet=stream_index,size', '-of', 'csv=p=0', media];
+    return [...(await run('ffprobe', packets)).stdout.matchAll(/^\d,\d+/gm)].map(String).sort();
+  };
+
+  test('has as much picture and sound in the file as one that begins at zero', async () => {
+    await begunLater('whole-600.mkv', 'later.mkv', ['-c', 'copy']);
+    const atZero = await joinFiles(['whole-600.mkv'], 'at-zero');
+    const later = await joinFiles(['later.mkv'], 'later');
+    expect(later.recordedMs).toBe(atZero.recordedMs);
+    const [made, expected] = [later, atZero].map(({ deliverables }) => packetsOf(deliverables[0]?.file as string));
+    expect(await made).toEqual(await expected);
+  });
+
+  test('has all of its sound where there is nothing else', async () => {
+    await begunLater('whole-600.mkv', 'later-sound.mkv', ['-vn', '-c:a', 'libmp3lame']);
+    const { deliverables, recordedMs } = await joinParts({
+      parts: [{ file: file('later-sound.mkv'), incarnation: 1, zeroAt: null }],
+      ...{ output: () => join(work, 'later-sound.mp3'), workFolder: work, tools: mediaTools },
+      ...{ format: 'MP3', allowSoundAlone: true },
+    });
+    const made = deliverables[0]?.file as string;
+    expect(await packetsOf(made)).toEqual(await packetsOf(file('later-sound.mkv')));
+    expect(Math.abs((await probe(made, mediaTools)).durationMs - recordedMs)).toBeLessThan(30);
   });
 });
 

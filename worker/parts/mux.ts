@@ -55,16 +55,10 @@ function inputOf(source: MuxOptions['source']): string[] {
   const seconds = (ms: number) => (ms / 1_000).toFixed(6);
   // Read from its beginning: in a part that was finished, and of which less than two key frames arrived here, ffmpeg
   // looks for its index, finds no place to go to, and copies nothing.
-  return [
-    '-seekable',
-    '0',
-    '-ss',
-    seconds(source.fromMs),
-    '-t',
-    seconds(source.durationMs),
-    '-i',
-    `file:${source.part}`,
-  ];
+  const readThrough = ['-seekable', '0'];
+  // By the part's own times, rather than from where its first track begins: that would leave out the sound up to as much later.
+  const from = ['-seek_timestamp', '1', '-ss', seconds(source.fromMs)];
+  return [...readThrough, ...from, '-t', seconds(source.durationMs), '-i', `file:${source.part}`];
 }
 
 /** Whether it was the format that did not take it, rather than that something else was amiss. */
