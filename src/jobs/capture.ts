@@ -313,8 +313,6 @@ export type ManifestEntry =
   /** `at`: wall clock (epoch ms) of media time zero of the part, read from the capture device's own clock. */
   | { type: 'first-frame'; part: number; at: number }
   | { type: 'part-ended'; part: number; at: number; durationMs: number; bytes: number; cause: PartEnd }
-  /** From `positionMs` of the part's media on, pictures that are copied are of another size or profile. */
-  | { type: 'part-changed'; part: number; positionMs: number }
   | PieceEntry
   | { type: 'track-started'; track: number; at: number; origin: TrackOrigin }
   /** `at`: wall clock (epoch ms) of media time zero of the file. */

@@ -386,7 +386,8 @@ test('pictures that change their size go on in one file where they are encoded, 
   }
 
   if (!copied) throw new Error('There is no host.');
-  expect(copied.manifest().filter(({ type }) => type === 'part-changed')).toHaveLength(1);
+  // One part: it is when files are made of it that the change is found.
+  expect(copied.manifest().filter(({ type }) => type === 'part-started')).toHaveLength(1);
   const { outcome, files } = await makeFiles(copied, outputOf('MP4'));
   const videos = files.filter((each) => each.endsWith('.mp4'));
   expect(videos).toHaveLength(2);

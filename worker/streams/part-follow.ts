@@ -1,13 +1,12 @@
-/** Looks at a part while ffmpeg appends to it: how far its media goes, and whether the pictures are still what they were. */
+/** Looks at a part while ffmpeg appends to it: how far its media goes. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { elementsOf, ids, keyFlag, numberOf, readElement, readSize, trackTypes } from '../parts/ebml.js';
-import { changesOf, type PictureChanges } from '../parts/picture-changes.js';
+import { elementsOf, ids, numberOf, readElement, readSize } from '../parts/ebml.js';
 
 // A cluster's time.
 const headBytes = 64;
 
 export interface PartFollower {
-  /** Looks at what was appended since the last time. Where pictures may change it reads all of it, else a few bytes for a second of media. */
+  /** Looks at what was appended since the last time: reads some bytes of each cluster. */
   look(): void;
   bytes(): number;
   /** When the last whole cluster begins, a quarter of a second before its end; milliseconds of media. */
@@ -23,15 +22,12 @@ interface Place {
   size: number;
 }
 
-/** `onChange` is told from which media time on pictures are of another size or profile than before. */
-export function followPart(file: string, onChange: (positionMs: number) => void): PartFollower {
+export function followPart(file: string): PartFollower {
   let descriptor: number | null = null;
   let next = 0;
   let size = 0;
   let positionMs = 0;
   let last: Place | null = null;
-  let videoTrack: number | null = null;
-  let changes: PictureChanges | null = null;
   const head = Buffer.alloc(headBytes);
 
   function look(): void {
@@ -48,12 +44,9 @@ export function followPart(file: string, onChange: (positionMs: number) => void)
         continue;
       }
       if (next + element.start + element.size > size) return;
-      const place = { at: next, ...element };
-      if (element.id === ids.tracks) readTracks(bodyOf(place));
       if (element.id === ids.cluster) {
-        last = place;
-        // Key frames need not be in front: of few bytes ffmpeg keeps on a cluster that it has just begun.
-        readCluster(changes ? bodyOf(place) : bytes.subarray(element.start));
+        last = { at: next, ...element };
+        positionMs = Math.max(positionMs, timeOf(bytes.subarray(element.start)));
       }
       next += element.start + element.size;
     }
@@ -64,41 +57,16 @@ export function followPart(file: string, onChange: (positionMs: number) => void)
     return body.subarray(0, readSync(descriptor as number, body, 0, length, at + start));
   }
 
-  function readTracks(tracks: Buffer): void {
-    for (const { id, body } of elementsOf(tracks)) {
-      if (id !== ids.trackEntry) continue;
-      const fields = [...elementsOf(body)];
-      const field = (wanted: number) => fields.find((each) => each.id === wanted)?.body ?? Buffer.alloc(0);
-      if (numberOf(field(ids.trackType)) !== trackTypes.video) continue;
-      videoTrack = numberOf(field(ids.trackNumber));
-      changes = changesOf(field(ids.codecId).toString('latin1'));
-    }
-  }
-
-  function readCluster(bytes: Buffer): void {
-    for (const { id, body } of elementsOf(bytes)) {
-      // ffmpeg counts in milliseconds.
-      if (id === ids.timestamp) positionMs = Math.max(positionMs, numberOf(body));
-      if (id === ids.simpleBlock) readBlock(body);
-    }
-  }
-
-  function readBlock(block: Buffer): void {
-    const track = readSize(block, 0);
-    const isKey = track?.value === videoTrack && ((block[(track?.next ?? 0) + 2] ?? 0) & keyFlag) !== 0;
-    if (track && isKey && changes?.see(block.subarray(track.next + 3))) onChange(positionMs);
-  }
-
   return {
     look,
     bytes: () => size,
     positionMs: () => positionMs,
     endMs() {
       if (!last) return positionMs;
-      let clusterMs = positionMs;
+      const cluster = bodyOf(last);
+      const clusterMs = timeOf(cluster);
       let endMs = positionMs;
-      for (const { id, body } of elementsOf(bodyOf(last))) {
-        if (id === ids.timestamp) clusterMs = numberOf(body);
+      for (const { id, body } of elementsOf(cluster)) {
         const block = id === ids.blockGroup ? [...elementsOf(body)].find((each) => each.id === ids.block)?.body : body;
         const track = id === ids.simpleBlock || id === ids.blockGroup ? block && readSize(block, 0) : null;
         if (block && track) endMs = Math.max(endMs, clusterMs + block.readInt16BE(track.next));
@@ -110,6 +78,12 @@ export function followPart(file: string, onChange: (positionMs: number) => void)
       descriptor = null;
     },
   };
+}
+
+/** Of a cluster, by its first bytes: ffmpeg counts in milliseconds. */
+function timeOf(cluster: Buffer): number {
+  for (const { id, body } of elementsOf(cluster)) if (id === ids.timestamp) return numberOf(body);
+  return 0;
 }
 
 function openIfThere(file: string): number | null {

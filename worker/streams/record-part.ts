@@ -103,9 +103,7 @@ function createSession(options: StreamPartOptions, input: OpenInput, encoder: St
   const { manifest, totals, folder } = kit;
   const { type } = recording.input;
   const hasPictures = recording.video.mode !== 'NONE';
-  const follower = followPart(join(folder, partFile(part)), (positionMs) => {
-    manifest.append({ type: 'part-changed', part, positionMs });
-  });
+  const follower = followPart(join(folder, partFile(part)));
   const watch = createMediaWatch({ type, hasPictures });
   let firstMediaAt: number | null = null;
   /** Wall clock (epoch ms) at which media began, as it seemed last. */
