@@ -1,20 +1,26 @@
 /** How many live streams this machine records without losing a picture: ours, and ffmpeg by hand. */
 import type { ChildProcess } from 'node:child_process';
 import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadConfig } from '../src/config.js';
 import { freePort } from '../stack/ports.js';
-import { hasBegun, type RunningHost, recordStream } from './recorder-host.js';
-import { picturesPerSecond, srtRecording, startBareRecorder, startSender } from './stream-bed.js';
+import { hasBegun, type RunningHost, recordStream, until } from './recorder-host.js';
+import { masterIn, picturesPerSecond, srtRecording, startBareRecorder, startSender } from './stream-bed.js';
 
 const lowestShare = 0.9;
 const windowMs = 15_000;
+const listenMs = 10_000;
+/** Of what the cores would hold if more streams took no more each. */
+const nearShare = 0.9;
 /** So many more each time, until some lose pictures. */
 const step = 10;
 // Pictures that are in the encoder's hands when it is stopped.
 const openPictures = 30;
+// Longer than it takes to start and to look at as many as there may be.
+const masterSeconds = 150;
 
 export interface CapacityResult {
   ours: number;
@@ -23,9 +29,10 @@ export interface CapacityResult {
 }
 
 /** Tries ffmpeg with ever more streams, and then ours with nine tenths as many. `bareCores`: what one takes, to begin near. */
-export async function holdsAsMany(folder: string, master: string, bareCores: number): Promise<CapacityResult> {
+export async function holdsAsMany(folder: string, bareCores: number): Promise<CapacityResult> {
+  const master = masterIn(folder, masterSeconds);
   // A sender takes about as much again.
-  let bare = Math.max(step, Math.floor((0.6 * cpus().length) / (2 * bareCores) / step) * step);
+  let bare = Math.max(step, Math.floor((nearShare * cpus().length) / (2 * bareCores) / step) * step);
   while (await holds(bare + step, folder, master, 'bare')) bare += step;
   while (bare > step && !(await holds(bare, folder, master, 'bare'))) bare -= step;
   let ours = Math.ceil(bare * lowestShare);
@@ -54,7 +61,8 @@ async function holds(count: number, folder: string, master: string, by: 'ours' |
         recorders.push(startBareRecorder(port, file));
         files.push(file);
       }
-      senders.push(await later(() => startSender(master, port)));
+      await listening(port);
+      senders.push(startSender(master, port));
     }
     await Promise.all(recorders.map((each) => ('folder' in each ? hasBegun(each) : null)));
     await sleep(windowMs);
@@ -72,13 +80,16 @@ async function holds(count: number, folder: string, master: string, by: 'ours' |
 }
 
 /** A sender that comes before its receiver listens gives up. */
-async function later<T>(start: () => T): Promise<T> {
-  await sleep(400);
-  return start();
+async function listening(port: number): Promise<void> {
+  const place = `:${port.toString(16).toUpperCase().padStart(4, '0')} `;
+  if (!(await until(listenMs, () => readFileSync('/proc/net/udp', 'utf8').includes(place))))
+    throw new Error(`Nobody listens on port ${port}.`);
 }
 
-/** Whether pictures are missing between the first and the last. */
+/** Whether pictures are missing between the first and the last, or all of them. */
 function hasGap(file: string): boolean {
+  // Of a recorder that did not even come to begin.
+  if (!existsSync(file)) return true;
   const entries = '-v error -select_streams v -show_entries packet=pts_time -of csv=p=0'.split(' ');
   const times = execFileSync(loadConfig().recorder.ffprobe, [...entries, file], { maxBuffer: 1 << 26 })
     .toString('utf8')

@@ -29,7 +29,7 @@ export async function benchRecording(quick: boolean): Promise<BenchResult> {
     const master = masterIn(folder);
     const cost = await measureStreams(folder, master, quick);
     const files = await benchFinalize(folder, master, quick);
-    const capacity = quick ? null : await holdsAsMany(folder, master, cost.bareCores);
+    const capacity = quick ? null : await holdsAsMany(folder, cost.bareCores);
     const ratio = cost.cores / cost.bareCores;
     const extraBytes = cost.bytes - cost.bareBytes;
     const ok =

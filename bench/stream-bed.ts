@@ -11,15 +11,18 @@ export const streamRate = 2_000_000;
 export const picturesPerSecond = 30;
 const masterSeconds = 20;
 
-/** A file of the streams' media, made if it is not there: encoded once, so that to send it costs no encoding. */
-export function masterIn(folder: string): string {
-  const file = join(folder, 'master.ts');
+/**
+ * A file of the streams' media, made if it is not there: encoded once, so that to send it costs no encoding. Where a sender begins
+ * it again, a picture seems to be missing.
+ */
+export function masterIn(folder: string, seconds = masterSeconds): string {
+  const file = join(folder, `master-${seconds}.ts`);
   if (existsSync(file)) return file;
   const rate = `${streamRate}`;
   const inputs = `-f lavfi -i testsrc2=s=640x360:r=${picturesPerSecond} -f lavfi -i sine=440:r=48000`;
   // Filled up to a constant rate: test pictures alone need less.
   const video = `-c:v libx264 -preset veryfast -b:v ${rate} -minrate ${rate} -maxrate ${rate} -bufsize ${rate} -g 60 -x264opts nal-hrd=cbr`;
-  const args = `-nostdin -v error -y ${inputs} -t ${masterSeconds} ${video} -pix_fmt yuv420p -c:a aac -b:a 128k -f mpegts`;
+  const args = `-nostdin -v error -y ${inputs} -t ${seconds} ${video} -pix_fmt yuv420p -c:a aac -b:a 128k -f mpegts`;
   execFileSync(loadConfig().recorder.ffmpeg, [...args.split(' '), file]);
   return file;
 }
