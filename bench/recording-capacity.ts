@@ -1,18 +1,17 @@
 /** How many live streams this machine records without losing a picture: ours, and ffmpeg by hand. */
 import type { ChildProcess } from 'node:child_process';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadConfig } from '../src/config.js';
 import { freePort } from '../stack/ports.js';
-import { hasBegun, type RunningHost, recordStream, until } from './recorder-host.js';
-import { masterIn, picturesPerSecond, srtRecording, startBareRecorder, startSender } from './stream-bed.js';
+import { hasBegun, type RunningHost, recordStream } from './recorder-host.js';
+import { listening, masterIn, picturesPerSecond, srtRecording, startBareRecorder, startSender } from './stream-bed.js';
 
 const lowestShare = 0.9;
 const windowMs = 15_000;
-const listenMs = 10_000;
 /** Of what the cores would hold if more streams took no more each. */
 const nearShare = 0.9;
 /** So many more each time, until some lose pictures. */
@@ -54,7 +53,7 @@ async function holds(count: number, folder: string, master: string, by: 'ours' |
       const port = await freePort();
       const file = join(folder, `hold-${index}.mkv`);
       if (by === 'ours') {
-        const host = await recordStream(srtRecording(port));
+        const host = await recordStream(srtRecording(port, false));
         recorders.push(host);
         files.push(host.part);
       } else {
@@ -77,13 +76,6 @@ async function holds(count: number, folder: string, master: string, by: 'ours' |
     for (const each of recorders) if (!('folder' in each)) each.kill('SIGKILL');
     await Promise.all(recorders.map((each) => ('folder' in each ? each.remove() : null)));
   }
-}
-
-/** A sender that comes before its receiver listens gives up. */
-async function listening(port: number): Promise<void> {
-  const place = `:${port.toString(16).toUpperCase().padStart(4, '0')} `;
-  if (!(await until(listenMs, () => readFileSync('/proc/net/udp', 'utf8').includes(place))))
-    throw new Error(`Nobody listens on port ${port}.`);
 }
 
 /** Whether pictures are missing between the first and the last, or all of them. */

@@ -30,7 +30,8 @@ const sourceFields = (t: InputFields) => ({
   }),
   linkStats: t.boolean({
     required: false,
-    description: 'SRT: whether round trip, loss and buffers of the link are measured; true when left out.',
+    description:
+      'SRT: whether round trip, loss and buffers of the link are measured; true when left out. Without, it takes about a tenth less of a processor, and who sends to it must connect again when the recording is changed.',
   }),
   streamKey: t.string({
     required: false,

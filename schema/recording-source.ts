@@ -108,7 +108,8 @@ export const RecordingSource = builder.objectRef<SourceShape>('RecordingSource')
       resolve: ({ input }) => input.streamId,
     }),
     linkStats: t.boolean({
-      description: 'Whether round trip, loss and buffers of an SRT link are measured.',
+      description:
+        'Whether round trip, loss and buffers of an SRT link are measured. Where not, who sends to it must connect again when the recording is changed.',
       resolve: ({ input }) => input.linkStats,
     }),
     tracks: t.field({

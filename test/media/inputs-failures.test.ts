@@ -80,21 +80,24 @@ describe('nobody is there', () => {
 });
 
 describe('we are not let in', () => {
-  test('SRT with another passphrase', async () => {
+  test.each([true, false])('SRT with another passphrase, link figures: %s', async (linkStats) => {
     const { port } = await sender({ type: 'SRT_URL', passphrase });
-    const given: Given = { type: 'SRT_URL', url: `srt://127.0.0.1:${port}`, passphrase: 'another-secret-phrase' };
+    const given: Given = {
+      ...{ type: 'SRT_URL', url: `srt://127.0.0.1:${port}`, linkStats },
+      passphrase: 'another-secret-phrase',
+    };
     const reading = await expectReason(given, 'SOURCE_REFUSED', /passphrase/);
     expect(reading.input.refusedBy(reading.log())?.reason).toBe('SOURCE_REFUSED');
   });
 
-  test('SRT without the passphrase', async () => {
+  test.each([true, false])('SRT without the passphrase, link figures: %s', async (linkStats) => {
     const { port } = await sender({ type: 'SRT_URL', passphrase });
-    await expectReason({ type: 'SRT_URL', url: `srt://127.0.0.1:${port}` }, 'SOURCE_REFUSED', /passphrase/);
+    await expectReason({ type: 'SRT_URL', url: `srt://127.0.0.1:${port}`, linkStats }, 'SOURCE_REFUSED', /passphrase/);
   });
 
-  test('SRT of a server that does not have the stream', async () => {
+  test.each([true, false])('SRT of a server that does not have the stream, link figures: %s', async (linkStats) => {
     const { port } = await sender({ type: 'SRT_URL', streamId: 'read:live/card' });
-    const given: Given = { type: 'SRT_URL', url: `srt://127.0.0.1:${port}`, streamId: 'read:live/other' };
+    const given: Given = { type: 'SRT_URL', url: `srt://127.0.0.1:${port}`, streamId: 'read:live/other', linkStats };
     const reading = await expectReason(given, 'SOURCE_REFUSED', /stream id/);
     // It may be there in a moment.
     expect(reading.input.refusedBy(reading.log())).toBeNull();
@@ -116,9 +119,9 @@ describe('we are not let in', () => {
 });
 
 describe('a publisher is not let in', () => {
-  test('SRT with another passphrase', async () => {
+  test.each([true, false])('SRT with another passphrase, link figures: %s', async (linkStats) => {
     const port = await freePort();
-    const reading = await readInput({ type: 'SRT_SERVER', listenPort: port, passphrase });
+    const reading = await readInput({ type: 'SRT_SERVER', listenPort: port, passphrase, linkStats });
     await sender({ type: 'SRT_SERVER', port, passphrase: 'another-secret-phrase' });
     expect(await reasonOf(reading, 'SRT_SERVER', 3_000)).toEqual([
       'SOURCE_REFUSED',
@@ -215,12 +218,13 @@ describe('what is there is not what is recorded', () => {
 });
 
 describe('the port is in use', () => {
-  test.each<InputType>(['UDP', 'RTP', 'SRT_SERVER', 'RIST'])('%s', async (type) => {
+  const listened: Given[] = [{ type: 'UDP' }, { type: 'RTP' }, { type: 'SRT_SERVER' }, { type: 'RIST' }];
+  test.each([...listened, { type: 'SRT_SERVER', linkStats: false } as const])('$type', async (given) => {
     const port = await freePort();
     const taken = createSocket('udp4');
     await new Promise<void>((resolve) => taken.bind(port, '127.0.0.1', resolve));
     onTestFinished(() => void taken.close());
-    await expectReason({ type, listenPort: port }, 'PORT_IN_USE', /port/);
+    await expectReason({ ...given, listenPort: port }, 'PORT_IN_USE', /port/);
   });
 
   test.each<InputType>(['RTMP_SERVER', 'RTSP_SERVER'])('%s', async (type) => {

@@ -60,11 +60,14 @@ describe('reads every picture and all sound of', () => {
   });
 
   test('SRT that calls us, with a passphrase, and tells how the link is', async () => {
-    const { report, reading } = await readFrom(
-      { type: 'SRT_SERVER', passphrase, keyLength: 32, linkStats: true },
-      { passphrase, keyLength: 32 },
-    );
-    expectCard(report);
+    const settings = { type: 'SRT_SERVER', passphrase, keyLength: 32 } as const;
+    const port = await freePort();
+    const reading = await readInput({ ...settings, listenPort: port, linkStats: true });
+    await sender({ ...settings, port });
+    // As often as it is asked it tells of the time since it was asked before.
+    await reading.written(2);
+    expect(reading.input.link()).toMatchObject({ activeStreams: 1 });
+    expectCard(await reportOf(reading));
     const link = reading.input.link();
     expect(link).toMatchObject({ packetsLost: 0, packetsDropped: 0 });
     // 0.75 Mbit/s in packets of 1316 bytes: 70 a second.
@@ -74,8 +77,15 @@ describe('reads every picture and all sound of', () => {
     expect(link?.bitrate).toBeLessThan(1_500_000);
   });
 
-  test('SRT of a server that is asked for a stream', async () => {
-    expectCard((await readFrom({ type: 'SRT_URL' }, { streamId: 'read:live/card' })).report);
+  test.each(['SRT_URL', 'SRT_SERVER'] as const)('%s, of which nobody wants to know how the link is', async (type) => {
+    const { report, reading } = await readFrom({ type, passphrase, linkStats: false }, { passphrase });
+    expectCard(report);
+    expect(reading.input.link()).toBeNull();
+  });
+
+  test.each([true, false])('SRT of a server that is asked for a stream, link figures: %s', async (linkStats) => {
+    const input = { type: 'SRT_URL', linkStats, ...(linkStats ? {} : { streamId: 'read:live/card' }) } as const;
+    expectCard((await readFrom(input, { streamId: 'read:live/card' })).report);
   });
 
   test('RTMP that we call', async () => expectCard((await readFrom({ type: 'RTMP_URL' })).report));

@@ -12,10 +12,17 @@ const openPictures = 8;
 /** A room is a page; one of its people, who is heard of by the media server, is lost in another test. */
 const types = inputTypes.filter((type) => type !== 'ROOM' && type !== 'PARTICIPANT');
 
-test.each(types)(
-  '%s: a source that is lost and returns leaves one gap, and no picture is missing beside it',
-  async (type) => {
-    const source = await liveSource({ type });
+const usual = types.map((type) => ({ type, named: type as string, input: {} }));
+const unmeasured = {
+  type: 'SRT_SERVER',
+  named: 'SRT_SERVER without link figures',
+  input: { linkStats: false },
+} as const;
+
+test.each([...usual, unmeasured])(
+  '$named: a source that is lost and returns leaves one gap, and no picture is missing beside it',
+  async ({ type, input }) => {
+    const source = await liveSource({ type, input });
     const host = await recordFrom(source);
     await host.recordedFor(4_000);
     await source.kill();

@@ -13,7 +13,7 @@ export function recordingOf({ input, output, ...rest }: ConfigWish): RecordingCo
       ...{ url: null, listenPort: null, multicastGroup: null, latencyMs: 120, passphrase: null, keyLength: 16 },
       ...{
         streamId: null,
-        linkStats: false,
+        linkStats: true,
         streamKey: null,
         tracks: null,
         roomId: null,

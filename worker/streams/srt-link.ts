@@ -40,14 +40,14 @@ export function createSrtLink(): SrtLink {
     hear(text, nowMs) {
       const lines = (unread + text).split('\n');
       unread = (lines.pop() ?? '').slice(0, longestLine);
-      for (const report of lines.map(parseReport)) {
-        if (!report) continue;
-        if (last && nowMs > last.atMs) {
-          intervalMs = nowMs - last.atMs;
-          bitrate = Math.max(0, Math.round(((report.bytes - last.report.bytes) * 8_000) / intervalMs));
-        }
-        last = { report, atMs: nowMs };
+      // They are totals: of those that come together the last says it all.
+      const report = lines.map(parseReport).findLast((each) => each !== null);
+      if (!report) return;
+      if (last && nowMs > last.atMs) {
+        intervalMs = nowMs - last.atMs;
+        bitrate = Math.max(0, Math.round(((report.bytes - last.report.bytes) * 8_000) / intervalMs));
       }
+      last = { report, atMs: nowMs };
     },
     read(nowMs) {
       if (!last) return null;
