@@ -1,7 +1,6 @@
 /** How many live streams this machine records without losing a picture: ours, and ffmpeg by hand. */
 import type { ChildProcess } from 'node:child_process';
-import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -80,17 +79,15 @@ async function holds(count: number, folder: string, master: string, by: 'ours' |
 
 /** Whether pictures are missing between the first and the last, or all of them. */
 function hasGap(file: string): boolean {
-  // Of a recorder that did not even come to begin.
-  if (!existsSync(file)) return true;
-  const entries = '-v error -select_streams v -show_entries packet=pts_time -of csv=p=0'.split(' ');
-  const times = execFileSync(loadConfig().recorder.ffprobe, [...entries, file], { maxBuffer: 1 << 26 })
-    .toString('utf8')
-    .trim()
-    .split('\n')
-    .map(Number.parseFloat)
-    .filter(Number.isFinite)
-    .sort((a, b) => a - b)
-    .slice(0, -openPictures);
+  const times = picturesOf(file).slice(0, -openPictures);
   if (times.length < picturesPerSecond) return true;
   return times.some((time, index) => index > 0 && time - (times[index - 1] as number) > 1.5 / picturesPerSecond);
+}
+
+/** When each is shown, seconds; none of a recorder that did not even come to begin. */
+function picturesOf(file: string): number[] {
+  const entries = '-v error -select_streams v -show_entries packet=pts_time -of csv=p=0'.split(' ');
+  const { stdout } = spawnSync(loadConfig().recorder.ffprobe, [...entries, file], { maxBuffer: 1 << 26 });
+  const times = stdout.toString('utf8').trim().split('\n').map(Number.parseFloat);
+  return times.filter(Number.isFinite).sort((a, b) => a - b);
 }
