@@ -13,6 +13,10 @@ import { describe, type Made } from './made.js';
 import { takeThumbnail } from './thumbnail.js';
 
 const seamToleranceMs = 50;
+/** Formats without times: what a source lost on its way, or a cut end keeps back, makes their files shorter. */
+const timeless: readonly OutputFormat[] = ['AVI', 'MP3'];
+// Pictures that a cut end keeps back are no matter for people.
+const noticedMs = 1_000;
 // Sound may go on behind the last picture of each part.
 const tailMs = 1_000;
 // A picture takes 0.2 s of a core, while the recording goes on.
@@ -20,7 +24,7 @@ const leastPicturedMs = 10_000;
 
 type Options = Pick<FinalizeOptions, 'jobId' | 'tools' | 'signal'>;
 
-/** Checks one joined file. Throws LengthMismatchError, and ToolError. */
+/** Checks one joined file, and adds to its problem what should be known of its length. Throws LengthMismatchError, and ToolError. */
 export async function finishRecording(
   options: Options,
   joined: Deliverable,
@@ -32,7 +36,12 @@ export async function finishRecording(
   const differenceMs = facts.durationMs - joined.durationMs;
   const frameMs = facts.video && facts.video.fps > 0 ? 1_000 / facts.video.fps : 0;
   const toleranceMs = frameMs + seamToleranceMs * joined.parts.length;
-  if (differenceMs < -toleranceMs || differenceMs > toleranceMs + tailMs)
+  const isShorter = timeless.includes(joined.format) && differenceMs < -toleranceMs;
+  if (isShorter && differenceMs < -noticedMs) {
+    const lost = `It is ${Math.round(-differenceMs)} ms shorter than what was recorded: ${formats[joined.format].name} has no place for what is missing in between.`;
+    joined.problem = joined.problem ? `${joined.problem} ${lost}` : lost;
+  }
+  if (!isShorter && (differenceMs < -toleranceMs || differenceMs > toleranceMs + tailMs))
     throw new LengthMismatchError(`${base}.${formats[joined.format].ending}`, facts.durationMs, joined.durationMs);
   if (joined.format === 'M3U8') await nameMedia(joined.file, media, mediaName(base));
   const files = [
