@@ -27,6 +27,10 @@ beforeAll(async () => {
   await writeEncodedPart(source('silent'), { seconds: 3, audio: null });
   await writeEncodedPart(source('sound'), { seconds: 3, video: null });
   await writeEncodedPart(source('mp3'), { seconds: 3, video: null, audio: audioEncodings.mp3 });
+  await writeEncodedPart(source('lossy'), {
+    ...{ seconds: 5, video: null },
+    audio: [...audioEncodings.mp3, '-bsf:a', 'noise=drop=between(n\\,40\\,99)'],
+  });
   await writeEncodedPart(source('browser'), { seconds: 3, video: videoEncodings.vp8, audio: audioEncodings.opus });
   await writeEncodedPart(source('browser-again'), {
     ...{ seconds: 3, firstNumber: 100, video: videoEncodings.vp8, audio: audioEncodings.opus },
@@ -164,6 +168,13 @@ describe('one kind of media alone', () => {
     expect(await decodingProblems(videos[0] as string)).toBe('');
     expect(readTone(await readSound(videos[0] as string)).jumpsMs).toEqual([]);
     expect(made.recordedMs).toBeGreaterThan(2_950);
+  });
+
+  test('are delivered as MP3 though the source lost some of it, which that has no place for, and say so', async () => {
+    const { made } = await deliver(await jobOf([{ name: 'lossy', atMs: 0 }]), { format: 'MP3', hasVideo: false });
+    expect(made.files).toMatchObject([{ kind: 'VIDEO', mediaType: 'audio/mpeg' }]);
+    expect(made.files[0]?.durationMs).toBeLessThan(4_000);
+    expect(made.problems).toEqual([expect.stringMatching(/^It is 1\d{3} ms shorter than what was recorded/)]);
   });
 
   test('MP3, with its length in front', async () => {
