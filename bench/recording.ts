@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../stack/ports.js';
-import { processorSeconds, proportionalBytes } from './process-tree.js';
+import { proportionalBytes } from './process-tree.js';
 import { hasBegun, type RunningHost, recordStream, until } from './recorder-host.js';
 import { holdsAsMany } from './recording-capacity.js';
 import { benchFinalize } from './recording-files.js';
@@ -19,7 +19,7 @@ import {
   startSender,
   streamRate,
 } from './stream-bed.js';
-import { measureUsage } from './usage.js';
+import { measureUsage, type Usage } from './usage.js';
 
 const highestCpuRatio = 1.1;
 const mostExtraBytes = 60 * 1_048_576;
@@ -96,10 +96,11 @@ async function measureStreams(folder: string, master: string, quick: boolean) {
       hosts.measured.map(({ identity }) => identity.pid),
       bare.measured.map(({ pid }) => pid as number),
     ];
-    const before = groups.map(processorSeconds);
-    const usage = await measureUsage(groups.flat(), windowMs[of], 0);
+    const usages = await Promise.all(groups.map((pids) => measureUsage(pids, windowMs[of], 0)));
+    const [first] = usages as [Usage];
+    const others = first.others + first.cores - usages.reduce((sum, { cores }) => sum + cores, 0);
     const [plainOurs, plainBare, measuredOurs, measuredBare] = groups.map((pids, index) => ({
-      cores: (processorSeconds(pids) - (before[index] as number)) / (windowMs[of] / 1_000) / streams[of],
+      cores: (usages[index] as Usage).cores / streams[of],
       bytes: Math.round(proportionalBytes(pids) / streams[of]),
     })) as [Cost, Cost, Cost, Cost];
     const row = (name: string, { cores, bytes }: Cost) => [
@@ -110,12 +111,12 @@ async function measureStreams(folder: string, master: string, quick: boolean) {
     const rows = [row('recorder host', plainOurs), row('ffmpeg by hand', plainBare)];
     const told = [row('with link figures', measuredOurs), row('both by hand', measuredBare)];
     console.log(table(['a stream of 2 Mbit/s', '% of a core', 'MB'], [...rows, ...told]));
-    const noise = noiseNote(usage.others);
+    const noise = noiseNote(others);
     if (noise) console.log(`${noise} Senders are counted in this.`);
     return {
       plain: { ours: plainOurs, bare: plainBare },
       measured: { ours: measuredOurs, bare: measuredBare },
-      others: usage.others,
+      others,
     };
   } finally {
     for (const child of [...senders, ...bare.plain, ...bare.measured]) child.kill('SIGKILL');

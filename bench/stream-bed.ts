@@ -1,11 +1,12 @@
 /** Live SRT streams for benchmarks: senders that cost next to nothing, and the ffmpeg that a person would record them with. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { closeSync, existsSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { loadConfig } from '../src/config.js';
 import type { RecordingConfig } from '../src/recordings/config.js';
 import { recordingOf } from '../test/testkit/recording-config.js';
 import { openPipe } from '../worker/streams/pipe.js';
+import { areListening } from '../worker/tracks/ports.js';
 import { until } from './recorder-host.js';
 
 /** Bits per second of each stream. */
@@ -40,9 +41,7 @@ export function startSender(master: string, port: number): ChildProcess {
 
 /** A sender that comes before its receiver listens gives up. */
 export async function listening(port: number): Promise<void> {
-  const place = `:${port.toString(16).toUpperCase().padStart(4, '0')} `;
-  if (!(await until(listenMs, () => readFileSync('/proc/net/udp', 'utf8').includes(place))))
-    throw new Error(`Nobody listens on port ${port}.`);
+  if (!(await until(listenMs, () => areListening([port])))) throw new Error(`Nobody listens on port ${port}.`);
 }
 
 /** What a person would type to record a stream that is sent to a port, with files that survive a crash as ours do. */

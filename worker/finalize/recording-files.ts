@@ -36,12 +36,9 @@ export async function finishRecording(
   const differenceMs = facts.durationMs - joined.durationMs;
   const frameMs = facts.video && facts.video.fps > 0 ? 1_000 / facts.video.fps : 0;
   const toleranceMs = frameMs + seamToleranceMs * joined.parts.length;
-  const isShorter = timeless.includes(joined.format) && differenceMs < -toleranceMs;
-  if (isShorter && differenceMs < -noticedMs) {
-    const lost = `It is ${Math.round(-differenceMs)} ms shorter than what was recorded: ${formats[joined.format].name} has no place for what is missing in between.`;
-    joined.problem = joined.problem ? `${joined.problem} ${lost}` : lost;
-  }
-  if (!isShorter && (differenceMs < -toleranceMs || differenceMs > toleranceMs + tailMs))
+  const isShort = differenceMs < -toleranceMs;
+  if (isShort && timeless.includes(joined.format)) noteShort(joined, -differenceMs);
+  else if (isShort || differenceMs > toleranceMs + tailMs)
     throw new LengthMismatchError(`${base}.${formats[joined.format].ending}`, facts.durationMs, joined.durationMs);
   if (joined.format === 'M3U8') await nameMedia(joined.file, media, mediaName(base));
   const files = [
@@ -50,6 +47,12 @@ export async function finishRecording(
     ...(facts.video ? [describeThumbnail(options, media, facts.durationMs, base, work)] : []),
   ];
   return Promise.all(files);
+}
+
+function noteShort(joined: Deliverable, byMs: number): void {
+  if (byMs <= noticedMs) return;
+  const lost = `It is ${Math.round(byMs)} ms shorter than what was recorded: ${formats[joined.format].name} has no place for what is missing in between.`;
+  joined.problem = joined.problem ? `${joined.problem} ${lost}` : lost;
 }
 
 /** One piece of a split recording: with a picture of it, where it is worth that. */

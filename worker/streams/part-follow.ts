@@ -22,6 +22,7 @@ interface Place {
   size: number;
 }
 
+/** The file need not be there yet. */
 export function followPart(file: string): PartFollower {
   let descriptor: number | null = null;
   let next = 0;

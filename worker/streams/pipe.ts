@@ -5,8 +5,8 @@ import { closeSync, constants, openSync, readSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-/** As much as a system keeps of one. */
-const pipeBytes = 65_536;
+/** What a second brings is less. */
+const readBytes = 16_384;
 
 /** Both are ours to close, once the programs have them: who reads sees the end only when nobody else can write. */
 export interface Pipe {
@@ -35,7 +35,7 @@ export async function openPipe(folder: string, { isPolled = false } = {}): Promi
 
 /** Answers what has come since the last time: to be woken each time something comes costs more than to read it. */
 export function readNow(readEnd: number): string {
-  const bytes = Buffer.alloc(pipeBytes);
+  const bytes = Buffer.allocUnsafe(readBytes);
   let text = '';
   try {
     for (;;) {
