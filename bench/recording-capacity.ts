@@ -7,7 +7,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { loadConfig } from '../src/config.js';
 import { freePort } from '../stack/ports.js';
 import { hasBegun, type RunningHost, recordStream } from './recorder-host.js';
-import { listening, masterIn, picturesPerSecond, srtRecording, startBareRecorder, startSender } from './stream-bed.js';
+import {
+  isListening,
+  masterIn,
+  picturesPerSecond,
+  srtRecording,
+  startBareRecorder,
+  startSender,
+} from './stream-bed.js';
 
 const lowestShare = 0.9;
 const windowMs = 15_000;
@@ -42,6 +49,8 @@ export async function holdsAsMany(folder: string, bareCores: number): Promise<Ca
   return { ours: ok ? ours : ours - step, bare, ok };
 }
 
+const whose = (by: 'ours' | 'bare') => (by === 'ours' ? 'by us' : 'by hand');
+
 /** Whether so many streams at once are recorded without a gap. */
 async function holds(count: number, folder: string, master: string, by: 'ours' | 'bare'): Promise<boolean> {
   const recorders: (RunningHost | ChildProcess)[] = [];
@@ -59,7 +68,10 @@ async function holds(count: number, folder: string, master: string, by: 'ours' |
         recorders.push(startBareRecorder(port, file));
         files.push(file);
       }
-      await listening(port);
+      if (!(await isListening(port))) {
+        console.log(`${count} streams ${whose(by)}: the ${index + 1}. did not begin to listen`);
+        return false;
+      }
       senders.push(startSender(master, port));
     }
     await Promise.all(recorders.map((each) => ('folder' in each ? hasBegun(each) : null)));
@@ -68,7 +80,7 @@ async function holds(count: number, folder: string, master: string, by: 'ours' |
     await Promise.all(recorders.map((each) => ('folder' in each ? each.stop() : null)));
     await sleep(1_000);
     const lost = files.filter(hasGap).length;
-    console.log(`${count} streams ${by === 'ours' ? 'by us' : 'by hand'}: ${lost} with missing pictures`);
+    console.log(`${count} streams ${whose(by)}: ${lost} with missing pictures`);
     return lost === 0;
   } finally {
     for (const each of senders) each.kill('SIGKILL');

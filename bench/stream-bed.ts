@@ -39,9 +39,12 @@ export function startSender(master: string, port: number): ChildProcess {
   return run([...args.split(' '), `srt://127.0.0.1:${port}?mode=caller&pkt_size=1316`]);
 }
 
-/** A sender that comes before its receiver listens gives up. */
+/** A sender that comes before its receiver listens gives up. False after 10 s. */
+export const isListening = (port: number): Promise<boolean> => until(listenMs, () => areListening([port]));
+
+/** The same; throws after 10 s. */
 export async function listening(port: number): Promise<void> {
-  if (!(await until(listenMs, () => areListening([port])))) throw new Error(`Nobody listens on port ${port}.`);
+  if (!(await isListening(port))) throw new Error(`Nobody listens on port ${port}.`);
 }
 
 /** What a person would type to record a stream that is sent to a port, with files that survive a crash as ours do. */

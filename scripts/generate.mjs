@@ -36,7 +36,7 @@ const pieces = [
   {
     name: 'recorder host',
     needs: 'worker/host/main.ts',
-    inputs: () => [...filesIn('worker'), ...filesIn('src', ['.ts'], 'generated'), 'node_modules/esbuild/package.json'],
+    inputs: () => [...filesIn('worker'), ...filesIn('src', ['.ts'], 'generated'), 'node_modules/.package-lock.json'],
     outputs: ['build/host/main.js'],
     make: bundleHost,
   },
@@ -106,9 +106,15 @@ async function bundlePages() {
   }
 }
 
+// Its modules take themselves to be where their sources are; packages that are not ES modules ask for Node's own with require.
+const hostBanner = `
+import { createRequire } from 'node:module';
+const sourceUrl = new URL('../../src/config.ts', import.meta.url).href;
+const require = createRequire(sourceUrl);`;
+
 /**
- * A host for each recording starts, and costs, a fraction of what it would if it compiled its own code. Its modules take
- * themselves to be where their sources are.
+ * A host for each recording starts, and costs, a fraction of what it would if it compiled its own code and looked for that of its
+ * packages file by file. Left out is what few hosts load, when they do.
  */
 async function bundleHost() {
   const { build } = await import('esbuild');
@@ -120,13 +126,15 @@ async function bundleHost() {
       outdir,
       bundle: true,
       splitting: true,
-      packages: 'external',
+      external: ['puppeteer', '@aws-sdk/*'],
       platform: 'node',
       format: 'esm',
       target: 'node20',
+      minifySyntax: true,
+      minifyWhitespace: true,
       keepNames: true,
       define: { 'import.meta.url': 'sourceUrl' },
-      banner: { js: "const sourceUrl = new URL('../../src/config.ts', import.meta.url).href;" },
+      banner: { js: hostBanner },
       logLevel: 'silent',
     });
   } catch (error) {

@@ -6,7 +6,7 @@ import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Config, type MediaServerAddress, strangerEnvironment } from '../src/config.js';
 import { type JanusParts, janusConfiguration } from './janus-config.js';
 import type { ProcessSpec } from './supervisor.js';

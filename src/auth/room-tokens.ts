@@ -1,6 +1,6 @@
 /** Room tokens: signed JWTs that let their holders into one room, for a while. Nothing of them is stored. */
 import { errors, jwtVerify, SignJWT } from 'jose';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Database } from '../db.js';
 import { createSigningKeys, keyFor } from './signing-keys.js';
 

@@ -1,5 +1,5 @@
 /** What a browser may say to the media server: which requests, of what form, and about whom. Everything else stops here. */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { RoomScope } from '../auth/room-tokens.js';
 import { isVisible, type MediaKind } from '../media/identity.js';
 

@@ -1,5 +1,5 @@
 /** Renditions of a recording that players can choose from, and what is recorded. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** One rung of the ladder that players get. Pixels are even; `fps` 0: as the source. */
 export interface PlaybackProfile {

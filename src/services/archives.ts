@@ -1,6 +1,6 @@
 /** Archives: a page or a room recorded as it is seen and heard. */
 import { v7 as uuid } from 'uuid';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Viewer } from '../auth/viewer.js';
 import type { Config } from '../config.js';
 import type { Database } from '../db.js';

@@ -1,5 +1,5 @@
 /** What clients may give for a recording. What is left out stays as it was, or is as usual; null is as usual. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { identityRule } from '../auth/room-tokens.js';
 import { layouts } from '../jobs/capture.js';
 import { audioCodecs, inputTypes, outputFormats, pixelFormats, presets, tunes } from '../recordings/config.js';

@@ -1,5 +1,5 @@
 /** Renders: pages that are published back into a room, as a stream that others see and archives record. */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Viewer } from '../auth/viewer.js';
 import type { Config } from '../config.js';
 import type { Database } from '../db.js';

@@ -1,7 +1,7 @@
 /** Requests that must have one effect however often they are sent. */
 import { createHash } from 'node:crypto';
 import { v7 as uuid } from 'uuid';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Viewer } from '../auth/viewer.js';
 import type { Transaction } from '../db.js';
 import { ConflictError, ValidationError } from './errors.js';

@@ -1,6 +1,6 @@
 /** What clients may give for a room and for a token of it, and what stands in where they give nothing. */
 import { randomBytes } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { allRoomScopes, identityRule } from '../auth/room-tokens.js';
 import {
   defaultProfiles,

@@ -1,5 +1,5 @@
 /** What clients may ask to be captured: a page by its URL, or a room by its id, name or session. */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Viewer } from '../auth/viewer.js';
 import type { Database } from '../db.js';
 import { type Layout, layouts } from '../jobs/capture.js';

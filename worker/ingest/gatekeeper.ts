@@ -2,7 +2,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
-import { z } from 'zod';
+import * as z from 'zod';
 import { keyOfPath } from './server.js';
 
 export interface GatekeeperOptions {

@@ -1,5 +1,5 @@
 /** What an encoder sends, found out from its first packets: what of it browsers can take as it is. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { runTool } from '../ffmpeg/run.js';
 
 export interface IngestFacts {

@@ -1,5 +1,5 @@
 /** What we ask of the ingest server (MediaMTX), by its API: which encoders send to it, and to end one. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 export interface IngestServerAddress {
   /** Ports on this machine: of its API, and of where it is read. */

@@ -2,7 +2,6 @@
 import { openCalled } from './called.js';
 import { openDatagrams } from './datagrams.js';
 import type { InputOptions, OpenInput } from './open-input.js';
-import { openParticipant } from './participant.js';
 import { openRtmpServer } from './rtmp-server.js';
 import { openRtspServer } from './rtsp-server.js';
 import { openSrt } from './srt.js';
@@ -32,7 +31,8 @@ export async function openInput(options: InputOptions): Promise<OpenInput> {
     case 'RIST':
       return openDatagrams(options);
     case 'PARTICIPANT':
-      return openParticipant(options);
+      // All that speaks to a media server is read for this alone.
+      return (await import('./participant.js')).openParticipant(options);
     case 'ROOM':
       throw new Error('A room is recorded as the page that shows it.');
   }

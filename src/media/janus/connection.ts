@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import { WebSocket } from 'ws';
-import { z } from 'zod';
+import * as z from 'zod';
 import { MediaServerError, MediaServerLostError } from '../media-server.js';
 
 /** What a plugin answers, or tells unasked. */

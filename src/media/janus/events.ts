@@ -1,5 +1,5 @@
 /** Reads what Janus reports into our own words; what is not understood, or is nobody's business, is left out. */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { MediaServerEvent, MediaTrackStats } from '../media-server.js';
 import { listOf, tracksOf } from './streams.js';
 

@@ -13,7 +13,7 @@
  */
 import { isIPv4 } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { MediaServerAddress } from '../../config.js';
 import { MediaServerError, type RtpPublication, type RtpTrack } from '../media-server.js';
 import type { JanusHandle } from './connection.js';

@@ -1,5 +1,5 @@
 /** The tracks of participants, as VideoRoom lists them in its answers and Janus in its events. */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { MediaParticipant, MediaTrack } from '../media-server.js';
 
 const streamShape = z.object({

@@ -1,6 +1,6 @@
 /** The media server that is a Janus with its VideoRoom plugin: our rooms are its rooms, our media ids its ids of participants. */
 import { createHmac } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { MediaServerAddress } from '../../config.js';
 import { isVisible, newMediaId } from '../identity.js';
 import { type MediaServer, MediaServerError } from '../media-server.js';
