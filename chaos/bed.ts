@@ -9,6 +9,7 @@ import { isolatedConfig, temporaryDataFolder } from '../stack/isolated.js';
 import { type Stack, startStack } from '../stack/stack.js';
 import { type ArchiveKit, createArchiveKit } from '../test/testkit/archives.js';
 import { type Receiver, startReceiver } from '../test/testkit/receiver.js';
+import { createRecordingKit, type RecordingKit } from '../test/testkit/recordings.js';
 import { type Cluster, openCluster, type SharedStorage, startSharedStorage } from './cluster.js';
 import { type Traces, watchTraces } from './traces.js';
 
@@ -32,6 +33,7 @@ export interface Bed {
   stack: Stack;
   cluster: Cluster | null;
   kit: ArchiveKit;
+  recordings: RecordingKit;
   db: Database;
   temporal: Client;
   traces: Traces;
@@ -96,6 +98,7 @@ export async function openBed({ kind, quick, signal }: BedOptions): Promise<Bed>
     const { databaseUrl, temporalAddress } = stack;
     const receiver = await startReceiver();
     const kit = createArchiveKit(stack);
+    const recordings = createRecordingKit(stack);
     const db = createDatabase(databaseUrl);
     const temporal = createTemporalClient(
       loadConfig(childEnvironment({ DATA_DIR: dataDir, DATABASE_URL: databaseUrl, TEMPORAL_ADDRESS: temporalAddress })),
@@ -104,12 +107,13 @@ export async function openBed({ kind, quick, signal }: BedOptions): Promise<Bed>
     opened.push(
       receiver.close,
       kit.close,
+      recordings.close,
       () => db.$disconnect(),
       () => temporal.connection.close(),
       traces.close,
     );
     return {
-      ...{ kind, stack, cluster, kit, db, temporal, traces, receiver, machineTimeoutMs },
+      ...{ kind, stack, cluster, kit, recordings, db, temporal, traces, receiver, machineTimeoutMs },
       pageUrl: `${stack.url}/demo`,
       async isRunning(workflowId) {
         const { status } = await temporal.withDeadline(Date.now() + 2_000, () =>

@@ -10,11 +10,10 @@ import { gapsBetween, type PartTimes } from '../src/jobs/gaps.js';
 import { jobWorkflowId } from '../src/jobs/messages.js';
 import { isTerminal, type JobState } from '../src/jobs/states.js';
 import { webhookWorkflowId } from '../src/jobs/webhook-messages.js';
-import type { TestArchive } from '../test/testkit/archives.js';
 import type { Bed } from './bed.js';
 import { eventually } from './patience.js';
 import { lengthOf, outside, type Pictures, readPictures, type Span, widened } from './pictures.js';
-import type { Recording } from './recording.js';
+import type { Recorded, Recording } from './recording.js';
 import type { Subscriber } from './subscriber.js';
 
 /** The anchor of a part and the picture it is compared with differ by the way through the encoder. */
@@ -39,7 +38,7 @@ export interface Findings {
 }
 
 export interface CheckedJob {
-  archive: Pick<TestArchive, 'facts' | 'download'>;
+  archive: Pick<Recorded, 'facts' | 'download'>;
   jobId: string;
   subscriber?: Subscriber;
 }

@@ -6,11 +6,13 @@ import { requestRows } from './rows/requests.js';
 import { roomRows } from './rows/rooms.js';
 import { serviceRows } from './rows/services.js';
 import { storageRows } from './rows/storage.js';
+import { streamRows } from './rows/streams.js';
 
 export const matrix: readonly Row[] = [
   ...captureRows,
   ...serviceRows,
   ...roomRows,
+  ...streamRows,
   ...requestRows,
   ...networkRows,
   ...storageRows,

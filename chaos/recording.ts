@@ -1,16 +1,27 @@
-/** One recording of the demo page, or of a room, by the real service, as a client makes and follows it. */
+/** One recording of the demo page, a room or a live stream by the real service, as a client makes and follows it. */
 
 import type { StartArchiveInput } from '../examples/client/gql/graphql.js';
 import { isTerminal, type JobState } from '../src/jobs/states.js';
 import type { TestArchive } from '../test/testkit/archives.js';
 import { cardHz, numberBits } from '../test/testkit/media-card.js';
 import type { Bed } from './bed.js';
+import type { LiveCard } from './live-card.js';
 import { eventually, HopelessError } from './patience.js';
 import type { PictureClock, Span } from './pictures.js';
 import { type Subscriber, subscribe } from './subscriber.js';
 
-export interface Recording {
-  archive: TestArchive;
+type Facts = Pick<
+  Awaited<ReturnType<TestArchive['facts']>>,
+  'state' | 'reason' | 'message' | 'duration' | 'size' | 'sha256sum'
+>;
+
+/** What is asked of a recording, whichever way its client made it. */
+export interface Recorded extends Pick<TestArchive, 'id' | 'jobId' | 'stop' | 'download'> {
+  facts(): Promise<Facts>;
+}
+
+export interface Recording<R extends Recorded = Recorded> {
+  archive: R;
   jobId: string;
   clock: PictureClock;
   /** When what is recorded had itself nothing to show. */
@@ -19,8 +30,6 @@ export interface Recording {
   /** When the client asked to stop, epoch ms; undefined as long as it did not. */
   stopAskedAt: number | undefined;
 }
-
-type Facts = Awaited<ReturnType<TestArchive['facts']>>;
 
 /** A browser launch and a page load on a machine with much to do. */
 const startLimitMs = 60_000;
@@ -37,21 +46,55 @@ const personHz = 15;
 export async function startRecording(
   bed: Bed,
   options: { pageUrl?: string; autostart?: boolean; maxDuration?: number } = {},
-): Promise<Recording> {
+): Promise<Recording<TestArchive>> {
   const since = Date.now();
   const { pageUrl = bed.pageUrl, ...input } = options;
   return start(bed, { url: `${pageUrl}?since=${since}`, ...input }, { since, hz: cardHz });
 }
 
 /** Starts to record a room with one synthetic person, who counts since 1970, as far as the strip goes. */
-export function startRoomRecording(bed: Bed, roomId: string): Promise<Recording> {
+export function startRoomRecording(bed: Bed, roomId: string): Promise<Recording<TestArchive>> {
   const roundMs = (1_000 * 2 ** numberBits) / personHz;
   const clock = { since: Math.floor(Date.now() / roundMs) * roundMs, hz: personHz };
   return start(bed, { url: undefined, roomId, ...personSize }, clock);
 }
 
-async function start(bed: Bed, input: Partial<StartArchiveInput>, clock: PictureClock): Promise<Recording> {
+async function start(
+  bed: Bed,
+  input: Partial<StartArchiveInput>,
+  clock: PictureClock,
+): Promise<Recording<TestArchive>> {
   const archive = await bed.kit.start({ maxDuration: maxDurationSeconds, callbackUrl: bed.receiver.url, ...input });
+  return follow(bed, archive, clock);
+}
+
+/** Starts to record a live stream, copied into one file. */
+export async function startStreamRecording(bed: Bed, { url, clock }: LiveCard): Promise<Recording> {
+  const made = await bed.recordings.create({ input: { type: 'RTMP_URL', url } });
+  const { id } = await made.run();
+  const run: Recorded = {
+    ...{ id, jobId: await made.runJobId() },
+    async facts() {
+      const { state, reason, message, stats } = await made.run();
+      const [file] = isTerminal(state) ? await made.files() : [];
+      return {
+        ...{ state, reason, message, duration: stats?.position ?? null },
+        ...{ size: file?.size ?? null, sha256sum: file?.sha256sum ?? null },
+      };
+    },
+    async stop(requestId) {
+      return (await made.stop(requestId)) ? 'STOPPED' : 'INVALID_STATE';
+    },
+    async download(folder) {
+      const [file, ...others] = await made.files();
+      if (!file || others.length > 0) throw new Error(`there are ${others.length + (file ? 1 : 0)} files`);
+      return made.download(file, folder);
+    },
+  };
+  return follow(bed, run, clock);
+}
+
+function follow<R extends Recorded>(bed: Bed, archive: R, clock: PictureClock): Recording<R> {
   return {
     ...{ archive, jobId: archive.jobId, clock, away: [], stopAskedAt: undefined },
     subscriber: subscribe(bed.kit.tapedeck, archive.id),

@@ -15,7 +15,7 @@ const wakeMs = 10_000;
 const limitMs = 150_000;
 const hangMs = { quick: 8_000, full: 15_000 };
 
-async function killAndWait(bed: Bed, name: ProcessName): Promise<void> {
+export async function killAndWait(bed: Bed, name: ProcessName): Promise<void> {
   await bed.stack.kill(name, 'SIGKILL');
   await bed.stack.ready(name);
 }

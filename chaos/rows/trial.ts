@@ -19,7 +19,7 @@ export async function breakWhileRecording(
   trial: Trial,
   fault: (recording: Recording) => Promise<void> | void,
   recovered: (recording: Recording, faultAt: number) => Promise<number>,
-  start = () => startRecording(trial.bed),
+  start: () => Promise<Recording> = () => startRecording(trial.bed),
 ): Promise<Account> {
   const { chance, quick } = trial;
   const { before, after } = quick ? pace.quick : pace.full;

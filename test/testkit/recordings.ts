@@ -58,8 +58,8 @@ export interface TestRecording {
   recordedFor(ms: number): Promise<void>;
   /** Waits until there are so many files with recorded media. */
   filesReach(count: number): Promise<RecordedFile[]>;
-  /** Answers when that is accepted; the run ends on its own. */
-  stop(requestId?: string): Promise<void>;
+  /** Answers when that is accepted, and whether there was a run to stop, which ends on its own. */
+  stop(requestId?: string): Promise<boolean>;
   start(requestId?: string): Promise<void>;
   /** Throws RefusedError. */
   update(change: Omit<UpdateRecordingInput, 'recordingId'>): Promise<void>;
@@ -127,6 +127,7 @@ export function createRecordingKit({ url, apiKey }: { url: string; apiKey: strin
     const stop = async (requestId?: string) => {
       const { stopRecording } = await tapedeck.request(StopRecording, { input: { recordingId: id, requestId } });
       if (stopRecording.__typename !== 'StopRecordingPayload') throw refused(stopRecording);
+      return stopRecording.job !== null;
     };
     return {
       id,

@@ -57,7 +57,9 @@ export function readElement(bytes: Buffer, at: number): { id: number; start: num
   const idLength = Math.clz32((bytes[at] ?? 0) << 24) + 1;
   if (idLength > 4 || at + idLength >= bytes.length) return null;
   const size = readSize(bytes, at + idLength);
-  return size && { id: bytes.readUIntBE(at, idLength), start: size.next - at, size: size.value };
+  let id = 0;
+  for (let index = 0; index < idLength; index++) id = id * 256 + (bytes[at + index] as number);
+  return size && { id, start: size.next - at, size: size.value };
 }
 
 export function readSize(bytes: Buffer, at: number): { value: number; next: number } | null {
