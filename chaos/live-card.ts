@@ -17,6 +17,9 @@ export interface LiveCard {
   close(): Promise<void>;
 }
 
+/** From the start of who publishes a picture to its arrival: a recording knows of the latter only. */
+const underwayMs = 400;
+
 /** Lasts for the 90 s of the card. */
 export async function startLiveCard(): Promise<LiveCard> {
   const master = await cardMaster();
@@ -34,15 +37,16 @@ export async function startLiveCard(): Promise<LiveCard> {
     if (!isOver && child.kill('SIGKILL')) await once(child, 'exit');
   };
   let publisher = publish(0);
-  const since = Date.now();
+  const since = Date.now() + underwayMs;
   await server.published();
   return {
     url,
     clock: { since, hz: cardHz },
     async interrupt(ms) {
       await end(publisher);
-      const second = Math.ceil((Date.now() + ms - since) / 1_000);
-      await sleep(since + second * 1_000 - Date.now());
+      const leftAt = Date.now() + ms + underwayMs;
+      const second = Math.ceil((leftAt - since) / 1_000);
+      await sleep(ms + since + second * 1_000 - leftAt);
       publisher = publish(second);
     },
     async close() {

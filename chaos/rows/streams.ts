@@ -58,7 +58,8 @@ export const streamRows: Row[] = [
   {
     name: 'stream-source-kill',
     about: `kill -9 of whoever sends a live stream, and ${outageMs / 1_000} s later another: the run waits, and goes on with it`,
-    promise: () => kill(outageMs + 2_000),
+    // Its stream goes on at a whole second, and so does whoever sends the next one.
+    promise: () => kill(outageMs + 1_000 + 2_000),
     run: (trial) => breakStream(trial, (_, card) => card.interrupt(outageMs)),
   },
 ];

@@ -180,15 +180,19 @@ export function createRecordings(deps: {
       checkRequestId(requestId);
       await visible(id, viewer);
       const claim = named(viewer, 'stopRecording', requestId, { recordingId: id });
-      const running = await db.$transaction(async (transaction) => {
+      const { running, jobId } = await db.$transaction(async (transaction) => {
         if (!(await lockRecording(transaction, id))) throw new NotFoundError(noSuchRecording);
-        if (claim && (await earlierResult(transaction, claim))) return [];
-        if (claim) await keepResult(transaction, claim, { resultId: id, sequence: 0 });
+        const before = claim && (await earlierResult(transaction, claim));
+        // What was stopped then; the recording itself where there was nothing to stop.
+        if (before) return { running: [], jobId: before.resultId === id ? null : before.resultId };
         await transaction.recording.update({ where: { id }, data: { active: false } });
-        return liveRuns(transaction, id);
+        const live = await liveRuns(transaction, id);
+        const stopped = live[0]?.id ?? null;
+        if (claim) await keepResult(transaction, claim, { resultId: stopped ?? id, sequence: 0 });
+        return { running: live, jobId: stopped };
       });
       await ended(running, 'USER_INITIATED');
-      return answer(id, running[0]?.id);
+      return answer(id, jobId);
     },
 
     /**

@@ -18,8 +18,9 @@ import { createHeldInput } from './held-input.js';
 import { recordStreamPart } from './record-part.js';
 import { sumLinks } from './srt-link.js';
 
-// A source that is back is to be found at once; one that is away for long is not to be bothered.
-const firstPauseMs = 250;
+// A source that is back is to be found before a tenth as much more is lost; one that is away for long is not to be bothered.
+const pauseShare = 0.1;
+const shortestPauseMs = 250;
 const longestPauseMs = 5_000;
 // The system needs a moment to see a source through; less is no matter for people.
 const missing = { raiseAfterMs: 2_000, clearAfterMs: 0 };
@@ -74,7 +75,7 @@ export async function superviseStream(spec: StreamSpec, kit: HostKit, changes: C
   try {
     // It may be told to wait: it waits as if it were ready.
     phase.opened();
-    for (let pauseMs = firstPauseMs; ; ) {
+    for (;;) {
       const asked = end.current();
       if (asked) return asked;
       if (wish.current() === 'pause') {
@@ -90,12 +91,9 @@ export async function superviseStream(spec: StreamSpec, kit: HostKit, changes: C
       const before = parts;
       const outcome = await attempt(limitMs);
       if (outcome) return outcome;
-      if (parts > before) pauseMs = firstPauseMs;
-      else if (absentMs() >= waitMs()) return gone();
-      else if (isPulled()) {
-        await Promise.race([sleep(pauseMs), end.requested]);
-        pauseMs = Math.min(longestPauseMs, pauseMs * 2);
-      } else await Promise.race([sleep(firstPauseMs), end.requested]);
+      if (parts > before) continue;
+      if (absentMs() >= waitMs()) return gone();
+      await Promise.race([sleep(pauseMs()), end.requested]);
     }
   } finally {
     stopLooking();
@@ -172,6 +170,12 @@ export async function superviseStream(spec: StreamSpec, kit: HostKit, changes: C
 
   function absentMs(): number {
     return performance.now() - absentSinceMs;
+  }
+
+  /** Before the next attempt. Who listens bothers nobody. */
+  function pauseMs(): number {
+    if (!isPulled()) return shortestPauseMs;
+    return Math.min(longestPauseMs, Math.max(shortestPauseMs, absentMs() * pauseShare));
   }
 
   function isPulled(): boolean {
