@@ -184,6 +184,15 @@ describe('a new recording', () => {
   });
 });
 
+test('a stop that is sent again is answered as the first time, with the run that it stopped', async () => {
+  const recording = await kit.create({ input: srt });
+  expect(await recording.stop('once')).toBe(true);
+  await recording.until('CANCELED', 'COMPLETE', 'FAILED');
+  expect(await recording.stop('once')).toBe(true);
+  expect(await recording.stop('another')).toBe(false);
+  expect(await recording.stop('another')).toBe(false);
+});
+
 describe('is refused', () => {
   const field = (name: string) => ({ code: 'VALIDATION_FAILED', fields: [name] });
   const transcode = { mode: 'TRANSCODE' } as const;
