@@ -10,7 +10,7 @@ const unwrittenMs = 1_000;
 const nextPartLimitMs = 90_000;
 
 /** At most a second before the kill, and so long to the next part. */
-const kill = (recoveryMs: number): Promised => ({ lostMs: unwrittenMs + recoveryMs, recoveryMs });
+export const kill = (recoveryMs: number): Promised => ({ lostMs: unwrittenMs + recoveryMs, recoveryMs });
 /** A hang has to be noticed first. */
 const hang = (noticedMs: number, recoveryMs: number): Promised => kill(noticedMs + recoveryMs);
 

@@ -6,12 +6,12 @@ import type { ProcessName } from '../../stack/stack.js';
 import { eventually } from '../patience.js';
 import { startRoomRecording } from '../recording.js';
 import type { Account, Row, Trial } from '../row.js';
+import { killAndWait, restartMs } from './services.js';
 import { breakWhileRecording } from './trial.js';
 
 const limitMs = 60_000;
 /** Media needs the media server; pages come back to it after 0.25 s or more, and their first picture takes its time. */
 const backMs = 6_000;
-const restartMs = 15_000;
 /** From a picture that is sent to its being shown, at most. */
 const underwayMs = 500;
 
@@ -36,8 +36,7 @@ async function breakRoom(trial: Trial, { process, awayMs, recovered }: RoomFault
         const faultAt = Date.now();
         // What was on its way is lost too.
         if (awayMs > 0) recording.away.push({ from: faultAt - underwayMs, to: faultAt + awayMs });
-        await bed.stack.kill(process, 'SIGKILL');
-        await bed.stack.ready(process);
+        await killAndWait(bed, process);
       },
       (_, faultAt) =>
         eventually('the room to be well', limitMs, async () =>

@@ -9,7 +9,7 @@ import type { Row, Trial } from '../row.js';
 import { breakWhileRecording, goesOn } from './trial.js';
 
 /** A process is started again after 0.25 s, or more when it died soon after its start, and needs some seconds to be ready. */
-const restartMs = 15_000;
+export const restartMs = 15_000;
 /** A process that was stopped goes on where it was; what waited for it comes after. */
 const wakeMs = 10_000;
 const limitMs = 150_000;

@@ -66,10 +66,7 @@ export async function startSender(options: SenderOptions): Promise<Sender> {
     case 'SRT_SERVER':
       return sending(ffmpeg([...input, ...asTs(options), srtUrl(options, port, 'caller')]), port);
     case 'RTMP_SERVER':
-      return sending(
-        ffmpeg([...input, '-c', 'copy', '-f', 'flv', `rtmp://${local}:${port}/live/${options.streamKey}`]),
-        port,
-      );
+      return sending(ffmpeg(asRtmp(input, `rtmp://${local}:${port}/live/${options.streamKey}`)), port);
     case 'RTSP_SERVER': {
       const to = `rtsp://${local}:${port}/live/${options.streamKey}`;
       return sending(ffmpeg([...input, '-c', 'copy', '-f', 'rtsp', '-rtsp_transport', 'tcp', to]), port);
@@ -102,6 +99,13 @@ async function cardInput({ type, variant, fromSecond = 0, seconds }: SenderOptio
   // From the key frame that begins the second, which is shown a moment after that for the sake of B-frames.
   const from = fromSecond > 0 ? ['-ss', `${fromSecond + 0.2}`] : [];
   return ['-re', ...from, ...(seconds === undefined ? [] : ['-t', `${seconds}`]), '-i', file];
+}
+
+const asRtmp = (input: string[], url: string): string[] => [...input, '-c', 'copy', '-f', 'flv', url];
+
+/** Publishes the card by RTMP to a server that is there already. */
+export async function publishCard(url: string, from: Pick<SenderOptions, 'fromSecond'> = {}): Promise<ChildProcess> {
+  return ffmpeg(asRtmp(await cardInput({ type: 'RTMP_URL', ...from }), url));
 }
 
 const asTs = (_: SenderOptions): string[] => ['-map', '0', '-c', 'copy', '-f', 'mpegts'];
@@ -146,7 +150,7 @@ async function published(options: SenderOptions, port: number, input: string[]):
     ...(login ? { login } : {}),
   });
   const to = `rtmp://${local}:${server.rtmpPort}/live/card`;
-  const child = ffmpeg([...input, '-c', 'copy', '-f', 'flv', to]);
+  const child = ffmpeg(asRtmp(input, to));
   const who = login ? `${encodeURIComponent(login.user)}:${encodeURIComponent(login.pass)}@` : '';
   const query = login ? `?user=${encodeURIComponent(login.user)}&pass=${encodeURIComponent(login.pass)}` : '';
   const urls = {
