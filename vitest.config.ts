@@ -3,15 +3,16 @@ import { defineConfig } from 'vitest/config';
 
 /** With stacks of their own: what is to be quick is told from what is not. */
 const timed = ['test/durability/chaos.test.ts'];
+/** They copy streams, and mostly wait: two at once, but not beside what keeps the machine busy. */
+const streams = ['test/media/{stream-*,inputs*}.test.ts'];
 /** Recorders, which are killed and held still, and browsers with cameras: each keeps the machine busy by itself. */
 const busy = [
   'test/media/{host-*,page-*,archive}.test.ts',
   'test/durability/{archive-life,recording-survives,steering,drain}.test.ts',
   'test/rooms/{viewer,publish-page,recorded,render,session-live,crowded,individual*}.test.ts',
   'test/rooms/ingest*.test.ts',
-  'test/media/stream-*.test.ts',
   'test/media/recording-{life,faults,ends,rooms}.test.ts',
-  'test/media/{broadcast,broadcast-jobs,live-hls,preview,renditions,one-kind,tracks-*,inputs*}.test.ts',
+  'test/media/{broadcast,broadcast-jobs,live-hls,preview,renditions,one-kind,tracks-*}.test.ts',
 ];
 
 const shared = { globalSetup: ['test/testkit/stack.ts'] };
@@ -33,7 +34,7 @@ export default defineConfig({
           ...shared,
           name: 'side by side',
           include: ['test/**/*.test.ts'],
-          exclude: [...timed, ...busy],
+          exclude: [...timed, ...busy, ...streams],
           // Some record; a recording costs about one core, so more at once would only be slower.
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
@@ -41,11 +42,15 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { ...shared, name: 'one by one', include: busy, maxWorkers: 1, sequence: { groupOrder: 1 } },
+        test: { ...shared, name: 'streams', include: streams, maxWorkers: 2, sequence: { groupOrder: 1 } },
       },
       {
         extends: true,
-        test: { name: 'timed', include: timed, maxWorkers: 1, sequence: { groupOrder: 2 } },
+        test: { ...shared, name: 'one by one', include: busy, maxWorkers: 1, sequence: { groupOrder: 2 } },
+      },
+      {
+        extends: true,
+        test: { name: 'timed', include: timed, maxWorkers: 1, sequence: { groupOrder: 3 } },
       },
     ],
   },

@@ -68,7 +68,7 @@ export interface MediaServer {
   openRoom(roomId: string): Promise<void>;
   /** Removes the room with everybody in it; nothing happens when it is not there. */
   closeRoom(roomId: string): Promise<void>;
-  /** Ids of the rooms that somebody is in; if others use the same media server, theirs too. */
+  /** Ids of the rooms that somebody is in, or was in a moment ago; if others use the same media server, theirs too. */
   occupiedRooms(): Promise<string[]>;
   /** Everybody in the room who has published, or could; empty when the room is not there. */
   participants(roomId: string): Promise<MediaParticipant[]>;

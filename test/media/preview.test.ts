@@ -64,10 +64,11 @@ test('a recording is seen less than six seconds late, without a gap, and is none
   const whole = join(folder, 'preview.ts');
   writeFileSync(whole, Buffer.concat(seen.map(({ bytes }) => bytes)));
   const shown = await readFrames(whole, size);
-  const numbers = shown.map(({ number }) => number as number);
-  const from = recorded.findIndex(({ number }) => number === numbers[0]);
+  const numbers = afterFirst(shown);
+  const inFile = recorded.map(({ number }) => number);
+  const from = inFile.indexOf(numbers[0] as number);
   // Whatever the page drew is in both, picture by picture.
-  expect(numbers.slice(0, -4)).toEqual(recorded.slice(from, from + numbers.length - 4).map(({ number }) => number));
+  expect(numbers.slice(0, -4)).toEqual(inFile.slice(from, from + numbers.length - 4));
 
   for (const [index, { bytes, atMs }] of seen.entries()) {
     // Those that were there when somebody looked first may be older.
@@ -106,3 +107,9 @@ test('nothing is made for nobody: pieces end when nobody asks any more, and the 
   expect(await previewUrlOf(archive.id)).toBeNull();
   expect((await fetch(preview)).status).toBe(404);
 });
+
+/** Numbers of pictures, without those like the first: of a picture that was taken twice the second may be where pieces begin. */
+function afterFirst(pictures: readonly { number: number | null }[]): (number | null)[] {
+  const numbers = pictures.map(({ number }) => number);
+  return numbers.slice(numbers.findIndex((number) => number !== numbers[0]));
+}
