@@ -1,5 +1,6 @@
 /** `npm run bench -- NAME [--quick] [--json]`: one measured claim, beside the peer it is measured against. */
 import { benchCapture } from './capture.js';
+import { benchJobs } from './jobs.js';
 import { benchLatency } from './latency.js';
 import { benchLists } from './lists.js';
 import { benchOutbox } from './outbox.js';
@@ -24,6 +25,11 @@ const benches: Record<string, { about: string; run: (quick: boolean) => Promise<
   sockets: {
     about: 'how many sockets, each with its own job and an event a second, two cores carry',
     run: benchSockets,
+  },
+  jobs: {
+    about:
+      'jobs a second from their request to their end with a recorder that records nothing, against a bare workflow',
+    run: benchJobs,
   },
   latency: { about: 'from the commit of an event to the client, against a bare NOTIFY', run: benchLatency },
   outbox: { about: 'commits a second with the event beside the change, against plain inserts', run: benchOutbox },

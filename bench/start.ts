@@ -87,7 +87,7 @@ async function browserLaunchMs(): Promise<number> {
       proxyPort: 9,
       signal,
     };
-    const browser = await launchBrowser({ ...options, ...size });
+    const browser = await launchBrowser({ ...options, ...size, webGL: false });
     const tookMs = performance.now() - startedAt;
     await browser.kill();
     return tookMs;

@@ -9,6 +9,7 @@ import { builder } from './builder.js';
 import { uuidFrom } from './ids.js';
 import { requestErrors, requestIdDescription } from './job-requests.js';
 import { sourceInputFields, sourceWishFrom } from './sources.js';
+import { JobPriorityEnum } from './states.js';
 
 const StartArchiveInput = builder.inputType('StartArchiveInput', {
   description: 'What to record, and how.',
@@ -58,6 +59,11 @@ const StartArchiveInput = builder.inputType('StartArchiveInput', {
       type: 'DateTime',
       required: false,
       description: 'When to start, at most a year ahead; until then it is SCHEDULED. At once when left out or past.',
+    }),
+    priority: t.field({
+      type: JobPriorityEnum,
+      required: false,
+      description: 'Which jobs of the project go first when recorders are busy; NORMAL when left out.',
     }),
     callbackUrl: t.string({
       required: false,

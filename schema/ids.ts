@@ -15,6 +15,7 @@ export const nodeTypes = [
   'Render',
   'Room',
   'Session',
+  'Task',
   'WebhookDelivery',
 ] as const;
 export type NodeType = (typeof nodeTypes)[number];
@@ -47,7 +48,7 @@ export function uuidFrom(globalId: string, types: readonly NodeType[], what: str
 }
 
 /** The ids a job has: its own, and that of what was asked for; they share one row key. */
-export const jobTypes = ['Job', 'Archive', 'Render'] as const satisfies NodeType[];
+export const jobTypes = ['Job', 'Archive', 'Render', 'Task'] as const satisfies NodeType[];
 
 /** The uuid of a job, by either of its ids. Throws NotFoundError. */
 export const jobUuidFrom = (globalId: string): string => uuidFrom(globalId, jobTypes, 'job');

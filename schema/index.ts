@@ -1,6 +1,7 @@
 /** The schema, built from the files of its domains. */
 import './archive.js';
 import './archive-requests.js';
+import './capacity.js';
 import './errors.js';
 import './file.js';
 import './file-requests.js';
@@ -27,6 +28,8 @@ import './scalars.js';
 import './session.js';
 import './sessions.js';
 import './stats.js';
+import './task.js';
+import './task-requests.js';
 import './webhook.js';
 import { builder } from './builder.js';
 

@@ -3,7 +3,8 @@ import { NotFoundError } from '../src/services/errors.js';
 import type { Services } from '../src/services/services.js';
 import { jobTypes, uuidFrom, uuidOf } from './ids.js';
 
-export const jobIdDescription = 'Global id of the job, of its archive or render, or of a recording: its newest run.';
+export const jobIdDescription =
+  'Global id of the job, of its archive, render or task, or of a recording: its newest run.';
 
 /** The uuid of the job; of a recording, that of its newest run. Whether the viewer may see it is not asked. Throws NotFoundError. */
 export async function jobIdFrom(globalId: string, services: Pick<Services, 'recordingPages'>): Promise<string> {

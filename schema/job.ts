@@ -3,13 +3,22 @@
 import type { LinkStats, PartEnd } from '../src/jobs/capture.js';
 import { type Gap, gapsBetween, type PartTimes } from '../src/jobs/gaps.js';
 import { shownProgress } from '../src/jobs/progress.js';
+import { priorities } from '../src/jobs/queue-order.js';
 import { type FailureActor, type JobReason, reasons } from '../src/jobs/reasons.js';
 import type { WarningCode } from '../src/jobs/warnings.js';
 import { builder } from './builder.js';
 import { FileConnection } from './file.js';
 import { jobTypes, uuidOf } from './ids.js';
 import { totalCountField } from './pages.js';
-import { FailureActorEnum, JobKindEnum, JobReasonEnum, JobStateEnum, PartEndEnum, WarningCodeEnum } from './states.js';
+import {
+  FailureActorEnum,
+  JobKindEnum,
+  JobPriorityEnum,
+  JobReasonEnum,
+  JobStateEnum,
+  PartEndEnum,
+  WarningCodeEnum,
+} from './states.js';
 import { targetsInOrder } from './target.js';
 
 interface FailureShape {
@@ -215,16 +224,36 @@ export const Job = builder.prismaNode('Job', {
       authScopes: { mayUse: 'Job.previewUrl' },
       nullable: true,
       description:
-        'An HLS playlist of what is being recorded, some 4 to 6 seconds behind, for whoever knows its address: made while somebody plays it. Null while nothing is recorded.',
-      select: { id: true, state: true, accessTokenHash: true },
+        'An HLS playlist of what is being recorded, some 4 to 6 seconds behind, for whoever knows its address: made while somebody plays it. Null while nothing is recorded, and for people who are recorded one by one.',
+      select: { id: true, state: true, source: true, accessTokenHash: true },
       resolve: (job, _args, { services }) => services.previews.urlOf(job),
     }),
     queuePosition: t.int({
       nullable: true,
-      description: 'Place in the queue, 1 being the next. Null when it does not wait for a recorder.',
+      description:
+        'Place in the queue of those that need as much of a recorder, 1 being the next. Null when it does not wait for one.',
       select: { id: true, state: true },
       complexity: 5,
-      resolve: ({ id, state }, _args, { services }) => (state === 'QUEUED' ? services.jobs.queuePosition(id) : null),
+      resolve: async ({ id, state }, _args, { services }) =>
+        state === 'QUEUED' ? ((await services.capacity.placeOf(id))?.position ?? null) : null,
+    }),
+    expectedStartAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description:
+        'When a recorder takes it at the latest, unless others go before it: if nobody stops before their maximum duration. Of a scheduled job its launch time. Null when it does not wait, and while there is no recorder for it.',
+      select: { id: true, state: true, launchAt: true },
+      complexity: 5,
+      resolve: async ({ id, state, launchAt }, _args, { services }) => {
+        if (state === 'SCHEDULED') return launchAt;
+        return state === 'QUEUED' ? ((await services.capacity.placeOf(id))?.expectedStartAt ?? null) : null;
+      },
+    }),
+    priority: t.field({
+      type: JobPriorityEnum,
+      description: 'Of the jobs of its project that wait, those of a higher one go first.',
+      select: { priority: true },
+      resolve: ({ priority }) => priorities[priority] ?? 'NORMAL',
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was asked for.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it last changed.' }),
@@ -314,6 +343,7 @@ export const Job = builder.prismaNode('Job', {
       nullable: true,
       description: 'The archive it makes, when it came through that door.',
     }),
+    task: t.relation('task', { nullable: true, description: 'The task it does, when it came through that door.' }),
   }),
 });
 
@@ -335,7 +365,7 @@ builder.queryField('job', (t) =>
     nullable: true,
     description:
       'A job by its id, or by the id of what was asked for, such as an archive; of a recording its newest run. Null when there is none.',
-    args: { id: t.arg.id({ description: 'Global id of the job, of its archive or render, or of a recording.' }) },
+    args: { id: t.arg.id({ description: 'Global id of the job, of its archive, render or task, or of a recording.' }) },
     resolve: async (query, _root, { id }, { services, viewer }) => {
       const recordingId = uuidOf(id, ['Recording']);
       const run = recordingId && (await services.recordingPages.newestRun(recordingId));

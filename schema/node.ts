@@ -22,6 +22,7 @@ const finders: Record<NodeType, Find> = {
   Render: (query, id, { services, viewer }) => services.renders.find(query, id, viewer),
   Room: (query, id, { services, viewer }) => services.rooms.find(query, id, viewer),
   Session: (query, id, { services, viewer }) => services.sessions.find(query, id, viewer),
+  Task: (query, id, { services, viewer }) => services.tasks.find(query, id, viewer),
   WebhookDelivery: (query, id, { services, viewer }) => services.webhooks.find(query, id, viewer),
 };
 

@@ -21,7 +21,7 @@ import { type RecordingSort, recordingSorts } from '../src/services/recording-pa
 import { builder } from './builder.js';
 
 /** Values with their descriptions, under the same names. */
-const described = <Name extends string>(names: readonly Name[], descriptions: Record<Name, string>) =>
+export const described = <Name extends string>(names: readonly Name[], descriptions: Record<Name, string>) =>
   Object.fromEntries(names.map((name) => [name, { description: descriptions[name] }])) as Record<
     Name,
     { description: string }

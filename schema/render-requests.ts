@@ -9,6 +9,7 @@ import { uuidFrom } from './ids.js';
 import { requestErrors, requestIdDescription } from './job-requests.js';
 import { Render } from './render.js';
 import { sourceInputFields, sourceWishFrom } from './sources.js';
+import { JobPriorityEnum } from './states.js';
 
 const RenderResolutionEnum = builder.enumType('RenderResolution', {
   description: 'Width and height of a render, pixels.',
@@ -33,6 +34,11 @@ const StartRenderInput = builder.inputType('StartRenderInput', {
     name: t.string({
       required: false,
       description: 'What others in the room see it called; at most 200 characters.',
+    }),
+    priority: t.field({
+      type: JobPriorityEnum,
+      required: false,
+      description: 'Which jobs of the project go first when recorders are busy; NORMAL when left out.',
     }),
     callbackUrl: t.string({
       required: false,

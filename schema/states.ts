@@ -1,5 +1,6 @@
 /** The job vocabulary as enums: kinds, states, reasons, and who has to act. */
 import { type PartEnd, partEnds } from '../src/jobs/capture.js';
+import type { Priority } from '../src/jobs/queue-order.js';
 import { type FailureActor, type JobReason, jobReasons, reasons } from '../src/jobs/reasons.js';
 import type { JobKind, JobState } from '../src/jobs/states.js';
 import { type WarningCode, warningCodes, warnings } from '../src/jobs/warnings.js';
@@ -15,6 +16,15 @@ export const JobKindEnum = builder.enumType('JobKind', {
     RECORDING: { description: 'One run of a recording of a stream.' },
     TASK: { description: 'An egress task.' },
   } satisfies Described<JobKind>,
+});
+
+export const JobPriorityEnum = builder.enumType('JobPriority', {
+  description: 'Which jobs of a project go first. Between projects places are shared fairly, whatever their priority.',
+  values: {
+    LOW: { description: 'After all others.' },
+    NORMAL: { description: 'As usual.' },
+    HIGH: { description: 'Before all others.' },
+  } satisfies Described<Priority>,
 });
 
 export const JobStateEnum = builder.enumType('JobState', {

@@ -79,9 +79,15 @@ export const settings = z.object({
     .max(10_000)
     .default(25 * availableParallelism()),
 
+  REGION: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 letters, digits, "-" or "_"')
+    .default('local'),
   ALLOWED_NETWORKS: list.optional(),
 
   QUEUE_TIMEOUT_SECONDS: seconds(1800, 604_800),
+  TASK_QUEUE_TIMEOUT_SECONDS: seconds(30, 604_800),
+  LAUNCH_RESERVE_SECONDS: z.coerce.number().min(0).max(86_400).default(60),
   STANDBY_TIMEOUT_SECONDS: seconds(900, 86_400),
   PAUSE_TIMEOUT_SECONDS: seconds(3600, 86_400),
   // Below that, a worker that is only slow to beat or to start again would be given up.
@@ -221,9 +227,15 @@ export function loadConfig(environment: NodeJS.ProcessEnv = { ...readEnvFile(), 
     },
     /** A session ends when nobody has published for this long. */
     sessionGraceMs: env.SESSION_GRACE_SECONDS * 1000,
+    /** Where this installation is: files of tasks may be named by it. */
+    region: env.REGION,
     /** Private address ranges (CIDR) that clients' URLs may reach; loopback in development, none in production. */
     allowedNetworks: env.ALLOWED_NETWORKS ?? (development ? ['127.0.0.0/8', '::1/128'] : []),
     queueTimeoutMs: env.QUEUE_TIMEOUT_SECONDS * 1000,
+    /** The same of tasks. */
+    taskQueueTimeoutMs: env.TASK_QUEUE_TIMEOUT_SECONDS * 1000,
+    /** So long before the launch of a scheduled job a place is kept for it. */
+    launchReserveMs: env.LAUNCH_RESERVE_SECONDS * 1000,
     standbyTimeoutMs: env.STANDBY_TIMEOUT_SECONDS * 1000,
     pauseTimeoutMs: env.PAUSE_TIMEOUT_SECONDS * 1000,
     /** A machine that is silent for this long is lost: its jobs go on elsewhere. */

@@ -24,15 +24,17 @@ export interface GentleEnds {
   suspend?(): Promise<void>;
   /** Takes no new work and resolves when the present work has ended by itself, however long that takes. */
   drain?(): Promise<void>;
+  /** The same, with what it does given to others. */
+  handOver?(): Promise<void>;
 }
 
 /**
  * Calls `close` once and exits afterwards: at SIGTERM or SIGINT or when the supervisor has gone at once, after `suspend` when
- * that was ordered, and at SIGQUIT after `drain`, which a second SIGQUIT or any of the others cuts short.
+ * that was ordered, at SIGQUIT after `drain` and at SIGUSR2 after `handOver`, which the same signal again or any of the others cuts short.
  */
-export function endWithSupervisor(close: () => Promise<void>, { suspend, drain }: GentleEnds = {}): void {
+export function endWithSupervisor(close: () => Promise<void>, { suspend, drain, handOver }: GentleEnds = {}): void {
   let ending = false;
-  let draining = false;
+  let draining: NodeJS.Signals | null = null;
   const finish = async (first?: () => Promise<void>) => {
     if (ending) return;
     ending = true;
@@ -46,11 +48,15 @@ export function endWithSupervisor(close: () => Promise<void>, { suspend, drain }
   };
   process.on('SIGTERM', () => void finish());
   process.on('SIGINT', () => void finish());
-  process.on('SIGQUIT', () => {
-    if (draining || !drain) return void finish();
-    draining = true;
-    void drain().then(() => finish());
-  });
+  const drainBy = (signal: NodeJS.Signals, way: (() => Promise<void>) | undefined) =>
+    process.on(signal, () => {
+      // Who drains already may still be told to hand over what it has.
+      if (draining === signal || draining === 'SIGUSR2' || !way) return void finish();
+      draining = signal;
+      void way().then(() => finish());
+    });
+  drainBy('SIGQUIT', drain);
+  drainBy('SIGUSR2', handOver);
   process.on('disconnect', () => void finish());
   process.on('message', (order: Order) => {
     if (order.type === 'suspend') void finish(suspend);

@@ -13,12 +13,14 @@ import { createGate } from '../src/net/gate.js';
 import { repeat } from '../src/repeat.js';
 import { createCaptures } from '../src/services/captures.js';
 import { createFileRemoval } from '../src/services/file-removal.js';
+import { createJobEnds } from '../src/services/job-ends.js';
 import { createPlacement } from '../src/services/placement.js';
 import { reconcile } from '../src/services/reconciler.js';
 import { createRecordingRuns } from '../src/services/recording-runs.js';
 import { createRecordingUpkeep } from '../src/services/recording-upkeep.js';
 import { createRetention } from '../src/services/retention.js';
 import { createJobStarter } from '../src/services/start-job.js';
+import { stopTasks } from '../src/services/task-upkeep.js';
 import { createTransitions } from '../src/services/transitions.js';
 import { storageIdentity } from '../src/storage/identity.js';
 import { openStorage } from '../src/storage/open.js';
@@ -38,6 +40,8 @@ const reconcileIntervalMs = 60_000;
 const retentionIntervalMs = 60_000;
 /** A run that its client's request could not end is ended this late. */
 const recordingsIntervalMs = 2_000;
+/** So is a task that the engine could not be asked to stop. */
+const tasksIntervalMs = 2_000;
 /** A lost wake-up costs callbacks this much. */
 const dispatchIntervalMs = 2_000;
 /** Each waits for a receiver most of the time, 15 s at most. */
@@ -49,7 +53,7 @@ export async function startJobsWorker(config: Config, log: Logger): Promise<Runn
   const wake = createWake(db);
   const client = createTemporalClient(config);
   const engine = createEngine(client);
-  const placement = createPlacement({ db, engine, log });
+  const placement = createPlacement({ db, engine, config, log });
   const transitions = createTransitions({ db, wake, config });
   const captures = createCaptures({ db, wake, transitions });
   const worker = await startTemporalWorker(config, log, {
@@ -88,12 +92,18 @@ export async function startJobsWorker(config: Config, log: Logger): Promise<Runn
     async () => (await announcedStorage(db)) === storageId && retention.run(),
     (error) => log.warn({ err: error }, 'removing files whose time is over failed'),
   );
+  const ends = createJobEnds({ db, engine, config });
   const upkeep = createRecordingUpkeep({
     ...{ db, files, log, sharedParts: config.s3 !== null },
-    runs: createRecordingRuns({ db, config, engine, starter: createJobStarter({ db, wake, config, engine }) }),
+    runs: createRecordingRuns({ db, config, ends, starter: createJobStarter({ db, wake, config, engine }) }),
   });
   const keeping = repeat(recordingsIntervalMs, upkeep.look, (error) =>
     log.warn({ err: error }, 'looking after recordings failed'),
+  );
+  const stoppingTasks = repeat(
+    tasksIntervalMs,
+    () => stopTasks({ db, ends, log }),
+    (error) => log.warn({ err: error }, 'stopping tasks failed'),
   );
   const placing = repeat(
     placementIntervalMs,
@@ -115,7 +125,7 @@ export async function startJobsWorker(config: Config, log: Logger): Promise<Runn
     async close() {
       stopping.abort();
       await listener.close();
-      const repeated = [placing, reconciling, dispatching, removing, forgetting, expiring, keeping];
+      const repeated = [placing, reconciling, dispatching, removing, forgetting, expiring, keeping, stoppingTasks];
       await Promise.all(repeated.map((each) => each.close()));
       await Promise.all([worker.shutdown(), callbacks.shutdown()]);
       await client.connection.close();

@@ -5,10 +5,12 @@ import { createRoomTokens } from '../src/auth/room-tokens.js';
 import { type Config, inputHostOf, requireDatabaseUrl } from '../src/config.js';
 import { createDatabase } from '../src/db.js';
 import { createWake } from '../src/events/outbox.js';
+import { type Pool, pools } from '../src/jobs/admission.js';
 import { recorderTaskQueue } from '../src/jobs/messages.js';
 import { repeat } from '../src/repeat.js';
 import { createCaptures } from '../src/services/captures.js';
 import { createMachines, type ReportOutcome } from '../src/services/machines.js';
+import { readQueue, readRecordedOn, readRooms } from '../src/services/queue.js';
 import { createTransitions } from '../src/services/transitions.js';
 import { createViewerPageUrl } from '../src/services/viewer-page.js';
 import { storageIdentity } from '../src/storage/identity.js';
@@ -79,12 +81,13 @@ export async function startRecorderWorker(config: Config, log: Logger): Promise<
   );
   const machines = createMachines({ db, wake });
   let { slots, copySlots } = config.recorder;
+  let isDraining = false;
   const inputHost = inputHostOf(config);
   const storageId = storageIdentity(config);
   let told: ReportOutcome['kind'] = 'offered';
   const report = async (): Promise<void> => {
     const outcome = await machines.report({
-      ...{ id, version, slots, copySlots, inputHost, storageId },
+      ...{ id, version, slots, copySlots, isDraining, inputHost, storageId },
       freeBytes: freeBytes(config),
     });
     if (outcome.kind === 'storage-unknown') setTimeout(() => reporting.now(), newInstallationLookMs).unref();
@@ -109,15 +112,40 @@ export async function startRecorderWorker(config: Config, log: Logger): Promise<
     return placed + finalizing === 0;
   }
 
+  /** As many as others have places for: until then they are recorded here. */
+  async function giveAway(): Promise<void> {
+    const others = (await readRooms(db)).filter(({ machineId }) => machineId !== id);
+    const waiting = (await readQueue(db, 1)).filter(({ isInterrupted }) => isInterrupted);
+    const free = (pool: Pool) =>
+      others.reduce((sum, { freeSlots }) => sum + freeSlots[pool], 0) -
+      waiting.filter((job) => job.pool === pool).length;
+    const own = await readRecordedOn(db, id);
+    for (const pool of pools) {
+      const given = own.filter((job) => job.pool === pool).slice(0, Math.max(0, free(pool)));
+      for (const { jobId } of given) recorder.handOver(jobId);
+    }
+  }
+
+  async function drain(): Promise<void> {
+    log.info('draining: no new jobs are taken, and this process ends when those it has are finished');
+    slots = copySlots = 0;
+    isDraining = true;
+    // A database that is away for a moment must not end what goes on.
+    const isDrained = () => report().then(isIdle, () => false);
+    while (!(await isDrained().catch(() => false))) await sleep(drainLookMs);
+  }
+
   return {
     done: worker.done,
     suspend: recorder.suspend,
-    async drain() {
-      log.info('draining: no new jobs are taken, and this process ends when those it has are finished');
-      slots = copySlots = 0;
-      // A database that is away for a moment must not end what goes on.
-      const isDrained = () => report().then(isIdle, () => false);
-      while (!(await isDrained().catch(() => false))) await sleep(drainLookMs);
+    drain,
+    async handOver() {
+      if (!config.s3) log.warn('without a bucket nobody else reaches what was recorded here: draining instead');
+      const giving = config.s3
+        ? repeat(drainLookMs, giveAway, (error) => log.warn({ err: error }, 'handing jobs over failed'))
+        : null;
+      await drain();
+      await giving?.close();
     },
     async close() {
       await Promise.all([reporting.close(), sweeping.close(), forgetting.close()]);

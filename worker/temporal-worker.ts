@@ -15,6 +15,8 @@ export interface RunningWorker {
   suspend?(): Promise<void>;
   /** Takes no new work; resolves when what there is has ended by itself. */
   drain?(): Promise<void>;
+  /** The same, with what it records given to others. */
+  handOver?(): Promise<void>;
 }
 
 /** Connects (waiting for Temporal as long as it takes), does what must come before the first task, and starts polling. */

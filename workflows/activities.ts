@@ -11,10 +11,14 @@ export const records = proxyActivities<JobActivities>({
 
 const usualMachineTimeoutMs = 60_000;
 
+/** How long making the files of a job may take. */
+export const finalizeLimitMs = ({ finalizeTimeoutMs = 0 }: Pick<JobInput, 'finalizeTimeoutMs'>): number =>
+  stateLimitsMs.FINALIZING + finalizeTimeoutMs;
+
 /** The activities of one machine. */
 export function recorderOn(
   machineId: string,
-  job: Pick<JobInput, 'maxDurationMs' | 'machineTimeoutMs' | 'sharedParts'>,
+  job: Pick<JobInput, 'maxDurationMs' | 'machineTimeoutMs' | 'sharedParts' | 'finalizeTimeoutMs'>,
 ) {
   const taskQueue = recorderTaskQueue(machineId);
   const machineTimeoutMs = job.machineTimeoutMs ?? usualMachineTimeoutMs;
@@ -23,6 +27,7 @@ export function recorderOn(
   // the worker. Whoever was given up too early is found again: what still records is adopted.
   const heartbeatTimeout = Math.round((machineTimeoutMs * 2) / 3);
   const pickUpTimeout = machineTimeoutMs - heartbeatTimeout;
+  const finalizeTimeoutMs = finalizeLimitMs(job);
   const { record } = proxyActivities<RecorderActivities>({
     taskQueue,
     scheduleToStartTimeout: pickUpTimeout,
@@ -44,8 +49,8 @@ export function recorderOn(
     taskQueue,
     // The parts lie on this machine: its worker may be restarted meanwhile, but nobody else can do it, unless they are shared.
     ...(job.sharedParts ? { scheduleToStartTimeout: pickUpTimeout } : {}),
-    scheduleToCloseTimeout: stateLimitsMs.FINALIZING,
-    startToCloseTimeout: stateLimitsMs.FINALIZING,
+    scheduleToCloseTimeout: finalizeTimeoutMs,
+    startToCloseTimeout: finalizeTimeoutMs,
     heartbeatTimeout,
     retry: { initialInterval: '1s', maximumInterval: '30s' },
   });

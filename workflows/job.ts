@@ -9,10 +9,10 @@ import {
   TimeoutFailure,
 } from '@temporalio/workflow';
 import type { HostOutcome } from '../src/jobs/capture.js';
-import type { FinalizeResult, JobInput, TransitionInput } from '../src/jobs/messages.js';
+import type { FinalizeResult, HandedOver, JobInput, TransitionInput } from '../src/jobs/messages.js';
 import { intendedEnds, type JobFailure } from '../src/jobs/reasons.js';
 import { isTerminal, type JobState, stateLimitsMs } from '../src/jobs/states.js';
-import { recorderOn, records } from './activities.js';
+import { finalizeLimitMs, recorderOn, records } from './activities.js';
 import { type Cause, createJobRun, recordedStates } from './job-run.js';
 import { answerRequests } from './requests.js';
 
@@ -21,6 +21,9 @@ const maxDurationGraceMs = 30_000;
 /** How long a recorder gets to end after a stop, before its attempt is canceled too. */
 const stopPatienceMs = stateLimitsMs.STOPPING / 3;
 const usualPauseTimeoutMs = 3_600_000;
+
+/** How recording on one machine has ended. */
+type RecordEnd = HostOutcome | HandedOver | { kind: 'machine-lost' };
 
 export async function job(input: JobInput): Promise<void> {
   const { jobId, resume, standbyTimeoutMs, pauseTimeoutMs = usualPauseTimeoutMs, startTimeoutMs = 0 } = input;
@@ -75,14 +78,14 @@ export async function job(input: JobInput): Promise<void> {
       if (run.end) break;
       machines.add(run.machineId);
       const result = await recordOn(run.machineId);
-      if (result.kind !== 'machine-lost') {
+      if (result.kind !== 'machine-lost' && result.kind !== 'handed-over') {
         concludeFrom(result);
         break;
       }
       if (run.end) break;
       run.placed = false;
       queuedUntil = Date.now() + input.queueTimeoutMs;
-      await interrupt();
+      await interrupt(result.kind === 'handed-over' ? 'HANDED_OVER' : 'MACHINE_LOST');
       await records.requestPlacement({ jobId, lostMachineId: run.machineId });
     }
   } catch (error) {
@@ -100,10 +103,9 @@ export async function job(input: JobInput): Promise<void> {
     await records.requestPlacement({ jobId });
   }
 
-  /** Says that the machine is lost. What is paused stays so; only the recorder that waits with it will be another. */
-  async function interrupt(): Promise<void> {
+  /** Says that the machine is lost, or left. What is paused stays so; only the recorder that waits with it will be another. */
+  async function interrupt(reason: 'MACHINE_LOST' | 'HANDED_OVER'): Promise<void> {
     if (run.pausedSince !== undefined) return;
-    const reason = 'MACHINE_LOST';
     const { state } = run.recordingSince ? { state: 'RECORDING' } : await enter('QUEUED', { reason });
     // The row may know of a first frame that we were not told of.
     if (state === 'RECORDING') await enter('RECONNECTING', { reason, from: ['RECORDING'] });
@@ -114,18 +116,18 @@ export async function job(input: JobInput): Promise<void> {
   }
 
   /** Records on a machine until the recorder has ended, or the machine is found to be lost. */
-  async function recordOn(machine: string): Promise<HostOutcome | { kind: 'machine-lost' }> {
+  async function recordOn(machine: string): Promise<RecordEnd> {
     const { record, stopRecording } = recorderOn(machine, input);
     const capture = new CancellationScope();
     const guards = new CancellationScope();
-    let ended: HostOutcome | { kind: 'machine-lost' } | undefined;
+    let ended: RecordEnd | undefined;
     let abandoned = false;
 
     void capture
       .run(() => record({ jobId }))
       .then(
-        (result): HostOutcome => result.outcome,
-        (error): HostOutcome | { kind: 'machine-lost' } => {
+        (result): RecordEnd => result.outcome,
+        (error): RecordEnd => {
           if (isMachineLost(error)) return { kind: 'machine-lost' };
           if (isCancellation(error)) return { kind: 'stopped' };
           return { kind: 'failed', failure: failureOf(error) };
@@ -235,7 +237,7 @@ export async function job(input: JobInput): Promise<void> {
 
   /** On the machine that has the parts; where they are shared, on any other when that one is lost. */
   async function makeFiles(): Promise<FinalizeResult | { failed: unknown }> {
-    const until = Date.now() + stateLimitsMs.FINALIZING;
+    const until = Date.now() + finalizeLimitMs(input);
     for (;;) {
       try {
         return await recorderOn(run.machineId as string, input).finalize({ jobId });

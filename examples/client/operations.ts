@@ -531,3 +531,130 @@ export const RecordingFiles = graphql(`
     }
   }
 `);
+
+export const StartTask = graphql(`
+  mutation StartTask($input: StartTaskInput!) {
+    startTask(input: $input) {
+      __typename
+      ... on StartTaskPayload {
+        requestId
+        taskId
+        status
+        accessToken
+        sequence
+      }
+      ... on Error {
+        code
+        message
+      }
+      ... on ValidationError {
+        issues {
+          field
+          message
+        }
+      }
+    }
+  }
+`);
+
+export const StopTask = graphql(`
+  mutation StopTask($input: StopTaskInput!) {
+    stopTask(input: $input) {
+      __typename
+      ... on StopTaskPayload {
+        requestId
+        status
+        message
+        task {
+          state
+          action
+        }
+      }
+      ... on Error {
+        code
+        message
+      }
+      ... on ValidationError {
+        issues {
+          field
+          message
+        }
+      }
+    }
+  }
+`);
+
+export const Task = graphql(`
+  query Task($id: ID!) {
+    task(id: $id) {
+      id
+      requestId
+      state
+      action
+      reason
+      message
+      error
+      createdAt
+      lease {
+        workerId
+        renewedAt
+        expiresAt
+      }
+      payload {
+        layout
+        channel
+        users
+        url
+        webGL
+        filenamePattern
+        format
+        video {
+          width
+          height
+          frameRate
+          bitrate
+        }
+        audio {
+          sampleRate
+          channels
+          bitrate
+        }
+        maxDuration
+        idleTimeout
+        files
+      }
+      files {
+        nodes {
+          kind
+          name
+          mediaType
+          duration
+          width
+          height
+          videoCodec
+          audioCodec
+          downloadUrl
+        }
+      }
+      job {
+        id
+        state
+        reason
+        stats {
+          position
+          size
+        }
+        gaps {
+          cause
+        }
+        parts {
+          incarnation
+          number
+          startedAt
+          duration
+          endCause
+        }
+      }
+    }
+  }
+`);

@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { Database } from '../db.js';
 import { createEventBus, type EventBus } from './bus.js';
+import { type CapacityFeed, createCapacityFeed } from './capacity-feed.js';
 import { listen } from './listen.js';
 import { eventsChannel, keysChannel, statsChannel } from './outbox.js';
 import { createStatsFeed, type StatsFeed } from './stats-stream.js';
@@ -10,6 +11,7 @@ import { startTailer } from './tailer.js';
 export interface Feed {
   bus: EventBus;
   stats: StatsFeed;
+  capacity: CapacityFeed;
   ready: Promise<void>;
   readonly healthy: boolean;
   close(): Promise<void>;
@@ -26,6 +28,7 @@ export function startFeed(deps: {
   const { url, db, log, onKeysChange, onRewound } = deps;
   const bus = createEventBus();
   const stats = createStatsFeed({ db, log });
+  const capacity = createCapacityFeed({ db, log });
   const tailer = startTailer({ url, bus, log, onRewound });
   const listener = listen({
     url,
@@ -40,12 +43,13 @@ export function startFeed(deps: {
   return {
     bus,
     stats,
+    capacity,
     ready: tailer.ready,
     get healthy() {
       return tailer.healthy;
     },
     async close() {
-      await Promise.all([listener.close(), tailer.close(), stats.close()]);
+      await Promise.all([listener.close(), tailer.close(), stats.close(), capacity.close()]);
     },
   };
 }

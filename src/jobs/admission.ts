@@ -1,4 +1,4 @@
-/** Which waiting job goes to which machine: first in, first out, as far as slots and disks allow. */
+/** Which waiting job goes to which machine, in the order in which they are to be served, as far as slots and disks allow. */
 
 /** What a job keeps busy on its machine: those that encode pictures take many times what those take that copy what comes. */
 export const pools = ['encode', 'copy'] as const;
@@ -31,8 +31,14 @@ export interface Room {
  * present jobs have ended: the machine that would have the most room takes nobody before it. So small jobs go on wherever
  * there are more machines, the large one waits no longer than for those that record already, and a job too large for every
  * machine holds up nobody until its time in the queue is over.
+ *
+ * `reserved` are to launch soon: what they will take is kept free where it is, but from nobody who was interrupted.
  */
-export function admit(waiting: readonly WaitingJob[], rooms: readonly Room[]): { jobId: string; machineId: string }[] {
+export function admit(
+  waiting: readonly (WaitingJob & { isInterrupted?: boolean })[],
+  rooms: readonly Room[],
+  reserved: readonly WaitingJob[] = [],
+): { jobId: string; machineId: string }[] {
   const open = rooms.map((room) => ({
     ...room,
     jobs: { ...room.jobs },
@@ -40,12 +46,12 @@ export function admit(waiting: readonly WaitingJob[], rooms: readonly Room[]): {
     held: false,
   }));
   const placed: { jobId: string; machineId: string }[] = [];
-  for (const { jobId, expectedBytes, pool } of waiting) {
-    if (!open.some(({ held, freeSlots }) => !held && freeSlots[pool] > 0)) continue;
+  const place = ({ jobId, expectedBytes, pool }: WaitingJob, isReserved: boolean): void => {
+    if (!open.some(({ held, freeSlots }) => !held && freeSlots[pool] > 0)) return;
     const fitting = open.filter(({ held, freeBytes }) => !held && freeBytes >= expectedBytes);
     const [room] = fitting.filter(({ freeSlots }) => freeSlots[pool] > 0).sort((a, b) => load(a, pool) - load(b, pool));
     if (room) {
-      placed.push({ jobId, machineId: room.machineId });
+      if (!isReserved) placed.push({ jobId, machineId: room.machineId });
       room.jobs[pool] += 1;
       room.freeSlots[pool] -= 1;
       room.freeBytes -= expectedBytes;
@@ -53,9 +59,12 @@ export function admit(waiting: readonly WaitingJob[], rooms: readonly Room[]): {
       const [largest] = open
         .filter(({ held, freeBytesWhenIdle }) => !held && freeBytesWhenIdle >= expectedBytes)
         .sort((a, b) => b.freeBytesWhenIdle - a.freeBytesWhenIdle);
-      if (largest) largest.held = true;
+      if (largest && !isReserved) largest.held = true;
     }
-  }
+  };
+  for (const job of waiting) if (job.isInterrupted) place(job, false);
+  for (const job of reserved) place(job, true);
+  for (const job of waiting) if (!job.isInterrupted) place(job, false);
   return placed;
 }
 

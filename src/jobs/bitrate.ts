@@ -46,3 +46,12 @@ export function expectedStreamBytes({ video, audio, maxDurationMs }: RecordingCo
   const sound = audio.mode === 'TRANSCODE' ? audio.bitrate : audio.mode === 'COPY' ? soundRate : 0;
   return Math.ceil(((picture + sound) / 8) * (Math.min(maxDurationMs, reservedMs) / 1000));
 }
+
+/** Of a room of which it is not known who will come. */
+const usualPeople = 4;
+
+/** Bytes of disk that people who are recorded one by one are expected to need, of an hour at most, with files made of it all. */
+export function expectedPeopleBytes(people: number | null, maxDurationMs: number): number {
+  const rate = (people ?? usualPeople) * (usualStreamRate + soundRate);
+  return Math.ceil(2 * (rate / 8) * (Math.min(maxDurationMs, reservedMs) / 1000));
+}

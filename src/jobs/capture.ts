@@ -3,7 +3,8 @@
  * `manifest.jsonl` and answers on `host.sock`; the worker writes `spec.json` and `lease.json`. All in the incarnation's folder.
  */
 import type { ProcessIdentity } from '../process-identity.js';
-import type { RecordingConfig } from '../recordings/config.js';
+import type { AudioEncoding, RecordingConfig, RecordingOutput } from '../recordings/config.js';
+import type { FileNaming } from '../tasks/file-names.js';
 import type { JobFailure } from './reasons.js';
 import type { WarningCode } from './warnings.js';
 
@@ -67,6 +68,32 @@ export interface PageSource {
   loadTimeoutMs: number;
   /** Where it is a run of a recording: of a whole room. */
   recording?: RecordingConfig;
+  /** Where it is a task. */
+  task?: PageTask;
+}
+
+/** What a task is to have of a page. */
+export interface PageTask {
+  output: RecordingOutput;
+  naming: FileNaming;
+  /** How the sound is encoded, always as AAC; the recorder's own way when null. */
+  sound: SoundEncoding | null;
+  /** Whether the page may draw with WebGL, which a machine without a graphics card does in software. */
+  webGL: boolean;
+}
+
+export interface SoundEncoding extends Pick<AudioEncoding, 'bitrate' | 'sampleRate'> {
+  channels: number;
+}
+
+/** How the pictures of people are encoded: into the size, with black beside what has other proportions. */
+export interface PeopleEncoding {
+  width: number;
+  height: number;
+  /** Frames per second. */
+  fps: number;
+  /** Bits per second. */
+  bitrate: number;
 }
 
 /** A live input that is recorded as it comes, or encoded anew: a run of a recording. */
@@ -75,7 +102,37 @@ export interface StreamSource {
   recording: RecordingConfig;
 }
 
-export type Source = PageSource | StreamSource;
+/** People of a room, each recorded to files of their own as they send: a task. */
+export interface PeopleSource {
+  kind: 'people';
+  roomId: string;
+  /** Identities; null: everybody who publishes. */
+  users: string[] | null;
+  /** The identity that the recorder joins with, unseen; null: one of its own. */
+  joinAs: string | null;
+  output: RecordingOutput;
+  naming: FileNaming;
+  /** How their files are encoded when all is recorded; null: as they sent it, where the format holds that. */
+  picture: PeopleEncoding | null;
+  sound: SoundEncoding | null;
+  /** How long they may all be away before the first comes, and after the last has left, milliseconds. */
+  connectTimeoutMs: number;
+  idleTimeoutMs: number;
+}
+
+export type Source = PageSource | StreamSource | PeopleSource;
+
+/** What is made of what is captured; null: what archives are made into. */
+export function outputOf(source: Source): RecordingOutput | null {
+  switch (source.kind) {
+    case 'stream':
+      return source.recording.output;
+    case 'people':
+      return source.output;
+    case 'page':
+      return source.recording?.output ?? source.task?.output ?? null;
+  }
+}
 
 /** What the host's egress proxy lets the page reach. */
 export interface EgressPolicy {
@@ -91,7 +148,7 @@ export interface EgressPolicy {
 export type OpenPage = PageSource & { url: string };
 
 /** What a host can begin to capture. */
-export type OpenSource = OpenPage | StreamSource;
+export type OpenSource = OpenPage | StreamSource | PeopleSource;
 
 /** A far server that what is captured is sent to as it is. */
 export interface TargetSpec {
@@ -187,6 +244,8 @@ export type HostCommand =
 export type PageSpec = HostSpec & { source: OpenPage };
 /** The spec of a host that records a stream. */
 export type StreamSpec = HostSpec & { source: StreamSource };
+/** The spec of a host that records people of a room one by one. */
+export type PeopleSpec = HostSpec & { source: PeopleSource };
 
 export type HostReply = { ok: true } | { ok: false; error: string };
 

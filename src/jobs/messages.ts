@@ -37,6 +37,8 @@ export interface JobInput {
   startTimeoutMs?: number;
   /** A machine that is silent for this long is lost. */
   machineTimeoutMs?: number;
+  /** How long making its files may take beyond what it usually may: they are encoded when all is recorded. */
+  finalizeTimeoutMs?: number;
   /** Parts are kept in a storage that every machine reaches: each can make the files. */
   sharedParts?: boolean;
   /** Set when the workflow is started again for a job that had one before: where it stood. */
@@ -85,8 +87,13 @@ export interface RecordInput {
   jobId: string;
 }
 
+/** The machine is to be left: what it was recording goes on as the next part, on another one. */
+export interface HandedOver {
+  kind: 'handed-over';
+}
+
 export interface RecordResult {
-  outcome: HostOutcome;
+  outcome: HostOutcome | HandedOver;
 }
 
 /** What a job's recorder shall be doing, as long as the job is not ended. */

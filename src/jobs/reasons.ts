@@ -49,6 +49,7 @@ export const reasons = {
   CAPTURE_FAILED: reason('SERVICE', 'The recorder could not go on. See the log file of the job.'),
   DISK_FULL: reason('SERVICE', 'The disk of the recorder is full. Free some space, or set DATA_DIR to a larger disk.'),
   MACHINE_LOST: reason('SERVICE', 'The machine that recorded was lost.'),
+  HANDED_OVER: reason('SERVICE', 'The machine that recorded is taken out of service: another one goes on.'),
   MEDIA_MISSING: reason(
     'SERVICE',
     'Some of what was recorded is not in the result: it could not be read, or reached. The parts are kept for a while; the files can be made again.',

@@ -78,9 +78,9 @@ export interface MediaServer {
   mute(roomId: string, mediaId: string, mid: string, muted: boolean): Promise<boolean>;
   /**
    * Follows what is published in a room, unseen by others: first what is published now, then every change. Answers how to stop.
-   * Makes the room if it is not there.
+   * Makes the room if it is not there. `identity`: who joins; one of our own when left out.
    */
-  follow(roomId: string, onNews: (news: RoomNews) => void): Promise<() => Promise<void>>;
+  follow(roomId: string, onNews: (news: RoomNews) => void, identity?: string): Promise<() => Promise<void>>;
   /** Sends tracks of one participant on as RTP, until it unpublishes them. `host`: an address that the media server reaches. */
   forward(roomId: string, mediaId: string, host: string, tracks: ForwardWish[]): Promise<Forwarded[]>;
   /** Nothing happens when it has ended already. */

@@ -10,7 +10,7 @@ import type { CallbackUrlCheck } from '../webhooks/callback-url.js';
 import { ValidationError } from './errors.js';
 import { createdWithin, idsWithin, type JobFilter, jobIdsOfPage, type PageQuery, withoutCursor } from './job-pages.js';
 import { requestIdRule } from './requests.js';
-import { jobName, parsed, type Sources, side, sourceFields, wholeSeconds } from './sources.js';
+import { jobName, parsed, priorityRule, type Sources, side, sourceFields, wholeSeconds } from './sources.js';
 import type { JobStarter, StartedJob } from './start-job.js';
 import type { TargetUrlCheck } from './target-urls.js';
 import { visibleJobs } from './visibility.js';
@@ -37,6 +37,7 @@ const startInput = z.object({
     .date()
     .refine((time) => time.getTime() <= Date.now() + longestWaitMs, 'is more than a year from now')
     .nullish(),
+  priority: priorityRule,
   hasAudio: yes,
   hasVideo: yes,
   individualStreamRecord: z.boolean().nullish(),
@@ -104,7 +105,7 @@ export function createArchives(deps: {
       return starter.start(
         {
           ...{ projectId, kind: 'ARCHIVE', source, callbackUrl, autostart: input.autostart, automatic: false },
-          ...{ maxDurationMs: input.maxDuration * 1000, launchAt: input.launchTime ?? null },
+          ...{ maxDurationMs: input.maxDuration * 1000, launchAt: input.launchTime ?? null, priority: input.priority },
           ...{ roomId: found.room?.roomId ?? null, sessionId: found.sessionId },
           idleTimeoutMs: found.room ? idleSeconds * 1000 : null,
           detail: {

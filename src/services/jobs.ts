@@ -147,16 +147,6 @@ export function createJobs({ db, engine, config }: { db: Database; engine: Engin
     },
 
     count: (filter: JobsFilter, viewer: Viewer): Promise<number> => db.job.count({ where: where(filter, viewer) }),
-
-    /** 1 for the job that is placed next; null when the job does not wait for a machine. Asked of many jobs at once, one query. */
-    queuePosition: batched(async (jobIds): Promise<ReadonlyMap<string, number>> => {
-      const rows = await db.$queryRaw<{ job_id: string; position: bigint }[]>`
-        SELECT job_id, position
-          FROM (SELECT job_id, row_number() OVER (ORDER BY requested_at, job_id) AS position
-                  FROM placement WHERE machine_id IS NULL) AS queue
-         WHERE job_id = ANY(${jobIds}::uuid[])`;
-      return new Map(rows.map(({ job_id, position }) => [job_id, Number(position)]));
-    }),
   };
 }
 

@@ -1,5 +1,5 @@
 /** The machines that record, as they report themselves. */
-import { hostname } from 'node:os';
+import { availableParallelism, freemem, hostname, loadavg, totalmem } from 'node:os';
 import type { Database } from '../db.js';
 import { placementChannel, type Wake } from '../events/outbox.js';
 import { announcedStorage } from '../installation.js';
@@ -15,6 +15,8 @@ export interface MachineReport {
   copySlots: number;
   /** The name under which those who send to its ports reach it. */
   inputHost: string;
+  /** It finishes what it has, and takes no more. */
+  isDraining: boolean;
   /** Bytes that recordings may still take on its disk; null when unknown. */
   freeBytes: number | null;
   /** Where it puts files (storageIdentity). */
@@ -27,13 +29,19 @@ export type ReportOutcome =
   | { kind: 'other-storage'; servedFrom: string }
   | { kind: 'storage-unknown' };
 
+/** How busy this machine is; memory that only caches files counts as free. */
+const loadOfMachine = () => ({
+  ...{ cpus: availableParallelism(), load: loadavg()[0] ?? 0 },
+  ...{ memory: totalmem(), freeMemory: freemem() },
+});
+
 export function createMachines({ db, wake }: { db: Database; wake: Wake }) {
   return {
     /** A sign of life, with what the machine offers: nothing, as long as clients could not fetch what it makes. */
     async report({ storageId, ...machine }: MachineReport): Promise<ReportOutcome> {
       const servedFrom = await announcedStorage(db);
       const offered = servedFrom === storageId ? {} : { slots: 0, copySlots: 0 };
-      const row = { ...machine, ...offered, hostname: hostname(), lastSeenAt: new Date() };
+      const row = { ...machine, ...offered, ...loadOfMachine(), hostname: hostname(), lastSeenAt: new Date() };
       await db.machine.upsert({ where: { id: machine.id }, create: row, update: row });
       wake(placementChannel);
       if (servedFrom === null) return { kind: 'storage-unknown' };

@@ -6,6 +6,7 @@ import { isSameHash } from '../auth/tokens.js';
 import type { Config } from '../config.js';
 import type { Database } from '../db.js';
 import type { Job } from '../generated/prisma/client.js';
+import type { Source } from '../jobs/capture.js';
 import { previewWantedMs } from '../jobs/preview.js';
 import { isTerminal, type JobState } from '../jobs/states.js';
 import { livePieceName, livePlaylist, previewPieces } from '../rooms/live-playlist.js';
@@ -75,9 +76,12 @@ export function createPreviews(deps: { db: Database; live: LiveLists; config: Pi
   }
 
   return {
-    /** Where a job can be looked at while it records; null before and after. */
-    urlOf(job: Pick<Job, 'id' | 'state' | 'accessTokenHash'>): string | null {
-      return visible.includes(job.state) ? `${config.publicUrl}/play/${previewIdOf(job)}.m3u8` : null;
+    /** Where a job can be looked at while it records; null before and after, and where there is no one picture of it. */
+    urlOf(job: Pick<Job, 'id' | 'state' | 'source' | 'accessTokenHash'>): string | null {
+      const { kind } = job.source as unknown as Source;
+      return visible.includes(job.state) && kind !== 'people'
+        ? `${config.publicUrl}/play/${previewIdOf(job)}.m3u8`
+        : null;
     },
 
     /** The playlist; waits for the first piece of what nobody has looked at lately. Null when there is nothing to see. */

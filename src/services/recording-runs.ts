@@ -4,13 +4,10 @@ import type { Config } from '../config.js';
 import type { Database, Transaction } from '../db.js';
 import type { Prisma, Recording } from '../generated/prisma/client.js';
 import type { PageSource, Source } from '../jobs/capture.js';
-import type { JobReason } from '../jobs/reasons.js';
-import { type JobState, liveStates } from '../jobs/states.js';
-import { limitedTo } from '../limited.js';
+import { liveStates } from '../jobs/states.js';
 import type { RecordingConfig } from '../recordings/config.js';
-import type { Engine, EngineAnswer } from '../temporal/client.js';
 import { NotFoundError } from './errors.js';
-import { resumingInput } from './job-input.js';
+import type { JobEnds } from './job-ends.js';
 import type { ClientRequest } from './requests.js';
 import type { JobStarter, NewJob, StartedJob } from './start-job.js';
 
@@ -18,9 +15,6 @@ import type { JobStarter, NewJob, StartedJob } from './start-job.js';
 const usualPage = { width: 1_280, height: 720, fps: 30 };
 const usualQuality = 23;
 const usualGop = 2;
-/** Ends asked of the engine at once; each may take 15 s when it does not answer. */
-const endsAtOnce = 8;
-const begunStates: readonly JobState[] = ['RECORDING', 'RECONNECTING', 'PAUSED'];
 
 export const noSuchRecording = 'There is no such recording in this project.';
 export const configOf = (recording: Pick<Recording, 'config'>): RecordingConfig =>
@@ -44,8 +38,8 @@ export const liveRuns = (database: Transaction, recordingId: string) =>
 
 export type RecordingRuns = ReturnType<typeof createRecordingRuns>;
 
-export function createRecordingRuns(deps: { db: Database; config: Config; engine: Engine; starter: JobStarter }) {
-  const { db, config, engine, starter } = deps;
+export function createRecordingRuns(deps: { db: Database; config: Config; starter: JobStarter; ends: JobEnds }) {
+  const { db, config, starter, ends } = deps;
 
   /** What is captured for a recording. */
   function sourceOf(recording: RecordingConfig): Source {
@@ -89,25 +83,6 @@ export function createRecordingRuns(deps: { db: Database; config: Config; engine
       reconnectTimeoutMs: page ? null : reconnectTimeoutMs,
       detail: {},
     };
-  }
-
-  async function ask(jobId: string, state: JobState, reason: JobReason): Promise<EngineAnswer> {
-    if (begunStates.includes(state)) return engine.stop(jobId, reason);
-    const answer = await engine.ask(jobId, 'cancel', `cancel-for:${reason}`);
-    // It began to record just before.
-    return answer.kind === 'refused' && begunStates.includes(answer.state as JobState)
-      ? engine.stop(jobId, reason)
-      : answer;
-  }
-
-  async function end(jobId: string, reason: JobReason): Promise<void> {
-    const job = await db.job.findUnique({ where: { id: jobId } });
-    if (!job || !liveStates.includes(job.state)) return;
-    const answer = await ask(jobId, job.state, reason);
-    if (answer.kind !== 'absent') return;
-    // Its workflow was lost, or never started.
-    await engine.startJob(resumingInput(job, config));
-    await ask(jobId, job.state, reason);
   }
 
   return {
@@ -168,14 +143,7 @@ export function createRecordingRuns(deps: { db: Database; config: Config; engine
      * Has runs end: what was recorded is kept, and what has not begun is given up. Whom the engine does not answer for now is
      * ended by the upkeep, from what the rows say.
      */
-    async endAll(jobIds: readonly string[], reason: JobReason): Promise<{ jobId: string; error: unknown }[]> {
-      const failed: { jobId: string; error: unknown }[] = [];
-      const endOne = limitedTo(endsAtOnce)((jobId: string) =>
-        end(jobId, reason).catch((error) => failed.push({ jobId, error })),
-      );
-      await Promise.all(jobIds.map(endOne));
-      return failed;
-    },
+    endAll: ends.endAll,
   };
 }
 

@@ -9,7 +9,7 @@ import type { CallbackUrlCheck } from '../webhooks/callback-url.js';
 import { ValidationError } from './errors.js';
 import { createdWithin, idsWithin, type PageQuery, withoutCursor } from './job-pages.js';
 import { requestIdRule } from './requests.js';
-import { jobName, parsed, type Sources, sourceFields, wholeSeconds } from './sources.js';
+import { jobName, parsed, priorityRule, type Sources, sourceFields, wholeSeconds } from './sources.js';
 import type { JobStarter, StartedJob } from './start-job.js';
 import { visibleJobs } from './visibility.js';
 
@@ -27,6 +27,7 @@ const startInput = z.object({
   maxDuration: wholeSeconds(60, 36_000)
     .nullish()
     .transform((seconds) => seconds ?? 7_200),
+  priority: priorityRule,
   callbackUrl: z.string().nullish(),
   requestId: requestIdRule.nullish(),
 });
@@ -81,7 +82,12 @@ export function createRenders(deps: {
       return starter.start(
         {
           ...{ projectId, kind: 'RENDER', source, callbackUrl, autostart: true, automatic: false, launchAt: null },
-          ...{ maxDurationMs: input.maxDuration * 1000, roomId: room.roomId, sessionId: found.sessionId },
+          ...{
+            maxDurationMs: input.maxDuration * 1000,
+            roomId: room.roomId,
+            sessionId: found.sessionId,
+            priority: input.priority,
+          },
           // A picture of a room that everybody has left would keep the room live by itself.
           idleTimeoutMs: found.url === null ? viewerIdleMs : null,
           detail: { render: { create: { projectId, name: input.name, url: found.url, width, height } } },

@@ -14,10 +14,12 @@ import type { Engine } from '../temporal/client.js';
 import { createCallbackUrlCheck } from '../webhooks/callback-url.js';
 import { createWebhookSecrets } from '../webhooks/secrets.js';
 import { createArchives } from './archives.js';
+import { createCapacity } from './capacity.js';
 import { createEvents } from './events.js';
 import { createFileChanges } from './file-changes.js';
 import { createFileRemoval } from './file-removal.js';
 import { createFiles } from './files.js';
+import { createJobEnds } from './job-ends.js';
 import { createJobs } from './jobs.js';
 import { createKeys } from './keys.js';
 import { createLayouts } from './layouts.js';
@@ -43,6 +45,7 @@ import { createStats } from './stats.js';
 import { createStreamUrlCheck } from './stream-urls.js';
 import { createTargetUrlCheck } from './target-urls.js';
 import { createTargets } from './targets.js';
+import { createTasks } from './tasks.js';
 import { createWebhooks } from './webhooks.js';
 
 export type Services = ReturnType<typeof createServices>;
@@ -67,6 +70,7 @@ export function createServices(deps: {
   const checkCallbackUrl = createCallbackUrlCheck(config);
   const checkTargetUrl = createTargetUrlCheck(config);
   const jobs = createJobs({ db, engine, config });
+  const ends = createJobEnds({ db, engine, config });
   const rooms = createRooms({ db, wake, tokens, media, config, log });
   const sessions = createSessions({ db, config });
   const fileRemoval = createFileRemoval({ db, wake, storage: deps.storage });
@@ -81,9 +85,10 @@ export function createServices(deps: {
       ...{ db, checkCallbackUrl },
       sources: createRecordingSources({ db, sources, checkUrl: createStreamUrlCheck(config) }),
       ports: createInputPorts({ db, config }),
-      runs: createRecordingRuns({ db, config, engine, starter }),
+      runs: createRecordingRuns({ db, config, starter, ends }),
       removal: createRecordingRemoval({ db, files: fileRemoval }),
     }),
+    tasks: createTasks({ db, config, starter, ends, sources, tokens, checkCallbackUrl }),
     recordingPages: createRecordingPages({ db, config }),
     targets: createTargets({ db, wake, checkUrl: checkTargetUrl }),
     layouts: createLayouts({ db }),
@@ -98,6 +103,7 @@ export function createServices(deps: {
     rooms,
     moderation: createModeration({ db, wake, media }),
     sessions,
+    capacity: createCapacity({ db, feed: feed.capacity }),
     stats: createStats({ db, feed: feed.stats, jobs, sessions }),
     events: createEvents({ sources: createEventSources({ db, epoch }), jobs, rooms }),
   };

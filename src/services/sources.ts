@@ -3,6 +3,7 @@ import * as z from 'zod';
 import type { Viewer } from '../auth/viewer.js';
 import type { Database } from '../db.js';
 import { type Layout, layouts } from '../jobs/capture.js';
+import { priorities } from '../jobs/queue-order.js';
 import { NotFoundError, ValidationError } from './errors.js';
 import type { UrlCheck } from './page-urls.js';
 import { plainText } from './requests.js';
@@ -31,6 +32,12 @@ export const jobName = (usual: string) =>
     .max(200, 'is longer than 200 characters')
     .nullish()
     .transform((name) => name?.trim() || usual);
+
+/** Which go first of the jobs of a project that wait. */
+export const priorityRule = z
+  .enum(priorities)
+  .nullish()
+  .transform((given) => priorities.indexOf(given ?? 'NORMAL'));
 
 export const pageUrl = z.string().min(1, 'is empty').max(2048, 'is longer than 2,048 characters');
 

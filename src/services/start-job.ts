@@ -5,15 +5,16 @@ import type { Config } from '../config.js';
 import type { Database, Transaction } from '../db.js';
 import { appendJobEvent, eventsChannel, placementChannel, type Wake } from '../events/outbox.js';
 import type { Prisma } from '../generated/prisma/client.js';
-import { expectedBytes, expectedStreamBytes, reservedMs } from '../jobs/bitrate.js';
+import { expectedBytes, expectedPeopleBytes, expectedStreamBytes, reservedMs } from '../jobs/bitrate.js';
 import type { Source } from '../jobs/capture.js';
+import type { JobKind } from '../jobs/states.js';
 import type { Engine } from '../temporal/client.js';
-import { jobInput } from './job-input.js';
+import { jobInput, queueTimeoutOf } from './job-input.js';
 import { type ClientRequest, keepResult } from './requests.js';
 
 export interface NewJob {
   projectId: string;
-  kind: 'ARCHIVE' | 'RENDER' | 'RECORDING';
+  kind: JobKind;
   source: Source;
   maxDurationMs: number;
   autostart: boolean;
@@ -23,6 +24,8 @@ export interface NewJob {
   roomId: string | null;
   sessionId: string | null;
   idleTimeoutMs: number | null;
+  /** As in src/jobs/queue-order.ts; NORMAL when left out. */
+  priority?: number;
   /** Started by its room. */
   automatic: boolean;
   /** The recording it is a run of. */
@@ -31,7 +34,7 @@ export interface NewJob {
   startTimeoutMs?: number | null;
   reconnectTimeoutMs?: number | null;
   /** The row of its kind. */
-  detail: Pick<Prisma.JobUncheckedCreateInput, 'archive' | 'render' | 'targets'>;
+  detail: Pick<Prisma.JobUncheckedCreateInput, 'archive' | 'render' | 'task' | 'targets'>;
 }
 
 export interface StartedJob {
@@ -74,7 +77,7 @@ export function createJobStarter(deps: { db: Database; wake: Wake; config: Confi
             expectedBytes: bytesOf(source, maxDurationMs),
             accessTokenHash: token.hash,
             eventSequence: 1,
-            deadlineAt: launchAt ?? new Date(Date.now() + config.queueTimeoutMs),
+            deadlineAt: launchAt ?? new Date(Date.now() + queueTimeoutOf(row.kind, config)),
             ...(launchAt ? {} : { placement: { create: {} } }),
           },
         });
@@ -96,8 +99,9 @@ export function createJobStarter(deps: { db: Database; wake: Wake; config: Confi
 
 function bytesOf(source: Source, maxDurationMs: number): number {
   if (source.kind === 'stream') return expectedStreamBytes(source.recording);
-  // A run of a recording, which by itself ends after a week.
-  const longestMs = source.recording ? Math.min(maxDurationMs, reservedMs) : maxDurationMs;
+  if (source.kind === 'people') return expectedPeopleBytes(source.users?.length ?? null, maxDurationMs);
+  // A run of a recording ends by itself after a week, a task after a day.
+  const longestMs = source.recording || source.task ? Math.min(maxDurationMs, reservedMs) : maxDurationMs;
   const bytes = expectedBytes({ ...source, maxDurationMs: longestMs });
   // Nothing is made of what is only sent on: half of the space is for the result.
   return source.keep === false ? Math.ceil(bytes / 2) : bytes;

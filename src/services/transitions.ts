@@ -8,6 +8,7 @@ import { unfinishedProgress } from '../jobs/progress.js';
 import { type JobReason, reasons } from '../jobs/reasons.js';
 import { isTerminal, type JobState, stateLimitsMs, statesBefore } from '../jobs/states.js';
 import { endWarnings } from './job-events.js';
+import { encodingMs, queueTimeoutOf } from './job-input.js';
 import { leaveTargets } from './target-states.js';
 
 export interface TransitionResult {
@@ -33,7 +34,10 @@ interface CurrentState {
   shown: number | null;
 }
 
-type Deadlined = Pick<Job, 'maxDurationMs' | 'startedAt' | 'pausedMs' | 'startTimeoutMs' | 'reconnectTimeoutMs'>;
+type Deadlined = Pick<
+  Job,
+  'kind' | 'source' | 'maxDurationMs' | 'startedAt' | 'pausedMs' | 'startTimeoutMs' | 'reconnectTimeoutMs'
+>;
 
 /** A job keeps the reason of its ending on its way to the end; on entering these what was the matter before is over. */
 const keepsNoReason: readonly JobState[] = ['RECORDING', 'PAUSED'];
@@ -45,7 +49,7 @@ export function createTransitions({
 }: {
   db: Database;
   wake: Wake;
-  config: Pick<Config, 'queueTimeoutMs' | 'standbyTimeoutMs' | 'pauseTimeoutMs'>;
+  config: Pick<Config, 'queueTimeoutMs' | 'taskQueueTimeoutMs' | 'standbyTimeoutMs' | 'pauseTimeoutMs'>;
 }) {
   /** When a job that enters `state` now leaves it by itself at the latest; null for a final one. */
   function deadlineIn(state: JobState, job: Deadlined): Date | null {
@@ -54,10 +58,11 @@ export function createTransitions({
       ...stateLimitsMs,
       STARTING: stateLimitsMs.STARTING + (job.startTimeoutMs ?? 0),
       RECONNECTING: stateLimitsMs.RECONNECTING + (job.reconnectTimeoutMs ?? 0),
-      QUEUED: config.queueTimeoutMs,
+      QUEUED: queueTimeoutOf(job.kind, config),
       STANDBY: config.standbyTimeoutMs,
       PAUSED: config.pauseTimeoutMs,
       RECORDING: recordsUntil - Date.now(),
+      FINALIZING: stateLimitsMs.FINALIZING + encodingMs(job),
     };
     const limitMs = limitsMs[state];
     return limitMs === undefined ? null : new Date(Date.now() + limitMs);

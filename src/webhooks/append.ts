@@ -7,6 +7,7 @@ import { archiveStatus } from '../jobs/archive-status.js';
 import type { JobEventPayload } from '../jobs/events.js';
 import { recordingStateOf } from '../jobs/recording-state.js';
 import { renderStatus } from '../jobs/render-status.js';
+import { taskState } from '../jobs/task-state.js';
 
 /** What a callback tells of its job: the row as the change left it. */
 export type CallbackJob = Pick<
@@ -38,7 +39,8 @@ export async function appendDelivery(transaction: Transaction, job: CallbackJob,
   const recording =
     job.recordingId &&
     (await transaction.recording.findUnique({ where: { id: job.recordingId }, select: { name: true } }));
-  const statuses = render ? renderStatus : recording ? recordingStateOf : archiveStatus;
+  const task = job.kind === 'TASK' && (await transaction.task.findUnique({ where: { id: job.id } }));
+  const statuses = task ? taskState : render ? renderStatus : recording ? recordingStateOf : archiveStatus;
   await transaction.webhookDelivery.create({
     data: {
       id: uuid(),
@@ -63,6 +65,7 @@ export async function appendDelivery(transaction: Transaction, job: CallbackJob,
         ...(recording && job.recordingId
           ? { recordingId: encodeId('Recording', job.recordingId), name: recording.name }
           : {}),
+        ...(task ? { taskId: encodeId('Task', job.id), requestId: task.requestId } : {}),
         kind: job.kind,
         seq: job.eventSequence,
         status: statuses[state].toLowerCase(),

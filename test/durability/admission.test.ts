@@ -61,6 +61,16 @@ describe('admission', () => {
     ).toEqual({ small: 'y' });
   });
 
+  test('a place is kept for who is to launch soon, but not from whoever was interrupted', () => {
+    const x = room('x', { freeSlots: encode(1) });
+    expect(admit([job('a')], [x], [job('soon')])).toEqual([]);
+    expect(admit([job('a'), { ...job('b'), isInterrupted: true }], [x], [job('soon')])).toEqual([
+      { jobId: 'b', machineId: 'x' },
+    ]);
+    expect(admit([job('a')], [x], [job('soon', 10, 'copy')])).toEqual([{ jobId: 'a', machineId: 'x' }]);
+    expect(admit([job('a', 60)], [room('x')], [job('soon', 60)])).toEqual([]);
+  });
+
   test('what a job may need grows with its picture and its length', () => {
     const picture = { width: 1280, height: 720, fps: 30, maxDurationMs: 3_600_000 };
     // Half of 4 Mbit/s of picture and 128 kbit/s of sound for an hour, and the result of the same size.
@@ -91,7 +101,7 @@ describe('placing jobs', () => {
     await own.remove();
   });
 
-  const placement = () => createPlacement({ db, engine: createEngine(client), log: pino({ level: 'silent' }) });
+  const placement = () => createPlacement({ db, engine: createEngine(client), config, log: pino({ level: 'silent' }) });
 
   async function waiting(expected: bigint): Promise<string> {
     const jobId = await createJobRow(db, projectId);
@@ -165,6 +175,36 @@ describe('placing jobs', () => {
     await placement().run();
     // A run that was replaced before it began is given up; it is not for it to record first.
     expect([await machineOf(second), await machineOf(third)]).toEqual([null, 'm']);
+  });
+
+  test('each project gets its turn, and of its own jobs the one of the highest priority goes first', async () => {
+    await machine('m', null);
+    await db.machine.updateMany({ data: { slots: 4 } });
+    const other = await createProject(db);
+    const flood = [];
+    for (let each = 0; each < 6; each++) flood.push(await waiting(1n));
+    const urgent = await waiting(1n);
+    await db.job.update({ where: { id: urgent }, data: { priority: 2 } });
+    const theirs = [await waiting(1n), await waiting(1n)];
+    await db.job.updateMany({ where: { id: { in: theirs } }, data: { projectId: other } });
+    await placement().run();
+    const placed = await db.placement.findMany({ where: { machineId: 'm' }, select: { jobId: true } });
+    expect(new Set(placed.map(({ jobId }) => jobId))).toEqual(new Set([urgent, flood[0], ...theirs]));
+  });
+
+  test('a place is kept for a scheduled job before it launches, and it is served first then', async () => {
+    await machine('m', null);
+    await db.machine.updateMany({ data: { slots: 1 } });
+    const scheduled = await createJobRow(db, projectId);
+    const launchAt = new Date(Date.now() + 30_000);
+    await db.job.update({ where: { id: scheduled }, data: { state: 'SCHEDULED', launchAt, expectedBytes: 1n } });
+    const eager = await waiting(1n);
+    await placement().run();
+    expect(await machineOf(eager)).toBeNull();
+    await db.job.update({ where: { id: scheduled }, data: { state: 'QUEUED', launchAt: new Date() } });
+    await placement().request(scheduled);
+    await placement().run();
+    expect([await machineOf(scheduled), await machineOf(eager)]).toEqual(['m', null]);
   });
 
   test('a machine that does not know its disk takes what comes', async () => {

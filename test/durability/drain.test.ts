@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { childEnvironment, loadConfig } from '../../src/config.js';
 import { createDatabase, type Database } from '../../src/db.js';
 import { isolatedConfig, temporaryDataFolder } from '../../stack/isolated.js';
@@ -49,13 +49,13 @@ describe('a recorder worker that is told to drain', () => {
   });
 
   /** A worker as it is run by hand on a machine of its own. */
-  async function startWorker(): Promise<ChildProcess> {
+  async function startWorker(place = dataDir): Promise<ChildProcess> {
     const worker = spawn(process.execPath, ['--import', 'tsx', 'worker/main.ts', '--role', 'recorder'], {
       cwd: loadConfig().projectRoot,
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       env: childEnvironment({
         ...s3.environment,
-        ...{ DATA_DIR: dataDir, DATABASE_URL: stack.databaseUrl, TEMPORAL_ADDRESS: stack.temporalAddress },
+        ...{ DATA_DIR: place, DATABASE_URL: stack.databaseUrl, TEMPORAL_ADDRESS: stack.temporalAddress },
         // Where the demo page is served.
         PUBLIC_URL: stack.url,
       }),
@@ -65,8 +65,9 @@ describe('a recorder worker that is told to drain', () => {
     return worker;
   }
   const exitOf = async (worker: ChildProcess) => (await once(worker, 'exit'))[0] as number | null;
-  const offered = async () =>
-    (await db.machine.findUnique({ where: { id: readFileSync(join(dataDir, 'machine-id'), 'utf8').trim() } }))?.slots;
+  const machineAt = (place = dataDir) =>
+    db.machine.findUnique({ where: { id: readFileSync(join(place, 'machine-id'), 'utf8').trim() } });
+  const offered = async () => (await machineAt())?.slots;
 
   test('takes nothing new, lets its recording come to its end and its file, and exits', async () => {
     const worker = await startWorker();
@@ -105,4 +106,32 @@ describe('a recorder worker that is told to drain', () => {
     expect(await end).toBe(0);
     await endHosts(jobFolder);
   }, 120_000);
+
+  test('told to hand over, it gives what it records to another machine as soon as one has room, and exits', async () => {
+    const other = mkdtempSync(join(tmpdir(), 'tapedeck-'));
+    chmodSync(other, 0o711);
+    onTestFinished(() => rmSync(other, { recursive: true, force: true, maxRetries: 3 }));
+    const leaving = await startWorker();
+    const archive = await kit.start({ ...small, maxDuration: 60 });
+    await archive.recordedFor(2_000);
+    const exit = exitOf(leaving);
+    leaving.kill('SIGUSR2');
+    await expect.poll(async () => (await machineAt())?.isDraining, patience).toBe(true);
+    // Nobody else is there: what is live is recorded on.
+    await archive.recordedFor(4_000);
+    expect((await archive.facts()).gaps).toEqual([]);
+    const next = await startWorker(other);
+    expect(await exit).toBe(0);
+    await archive.recordedFor(7_000);
+    await archive.stop();
+    const result = await archive.until('COMPLETE');
+    expect(result.gaps).toMatchObject([{ cause: 'SUSPENDED' }]);
+    expect(result.lostDuration).toBeLessThan(12);
+    const machines = await db.part.findMany({ where: { jobId: archive.jobId }, orderBy: { incarnation: 'asc' } });
+    expect(machines.map(({ machineId }) => machineId)).toEqual([(await machineAt())?.id, (await machineAt(other))?.id]);
+    await expectPlayable(await archive.download(folder.dataDir), { durationMs: (result.duration as number) * 1000 });
+    const end = exitOf(next);
+    next.kill('SIGTERM');
+    expect(await end).toBe(0);
+  }, 150_000);
 });

@@ -5,6 +5,7 @@ import { type Config, loadConfig } from '../../src/config.js';
 import type { Database } from '../../src/db.js';
 import type { JobReason } from '../../src/jobs/reasons.js';
 import { createFileRemoval } from '../../src/services/file-removal.js';
+import { createJobEnds } from '../../src/services/job-ends.js';
 import { createRecordingRuns } from '../../src/services/recording-runs.js';
 import { createRecordingUpkeep } from '../../src/services/recording-upkeep.js';
 import { createJobStarter } from '../../src/services/start-job.js';
@@ -49,7 +50,7 @@ async function look(answer: 'granted' | 'silent' = 'granted') {
   const wake = () => {};
   const starter = createJobStarter({ db, wake, config, engine });
   const files = createFileRemoval({ db, wake, storage: { remove: async (key) => void removed.push(key) } });
-  const runs = createRecordingRuns({ db, config, engine, starter });
+  const runs = createRecordingRuns({ db, config, starter, ends: createJobEnds({ db, config, engine }) });
   const log = pino({ level: 'silent' });
   await createRecordingUpkeep({ db, files, runs, sharedParts: false, log }).look();
   return files;

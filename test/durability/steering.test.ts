@@ -115,7 +115,12 @@ describe('what a worker writes down of its host', () => {
 
   const captures = () => {
     const wake = createWake(db);
-    const config = { queueTimeoutMs: 60_000, standbyTimeoutMs: 60_000, pauseTimeoutMs: 60_000 };
+    const config = {
+      queueTimeoutMs: 60_000,
+      taskQueueTimeoutMs: 60_000,
+      standbyTimeoutMs: 60_000,
+      pauseTimeoutMs: 60_000,
+    };
     return createCaptures({ db, wake, transitions: createTransitions({ db, wake, config }) });
   };
   const told = async (jobId: string) =>

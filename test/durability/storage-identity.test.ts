@@ -65,7 +65,16 @@ describe('a machine that keeps files where the API does not look', () => {
   test('offers nothing until it is known that they are the same', async () => {
     const machines = createMachines({ db: own.db, wake: () => {} });
     const report = (storageId: string) =>
-      machines.report({ id: 'm', version: '1', slots: 3, copySlots: 9, inputHost: 'here', freeBytes: null, storageId });
+      machines.report({
+        id: 'm',
+        version: '1',
+        slots: 3,
+        copySlots: 9,
+        isDraining: false,
+        inputHost: 'here',
+        freeBytes: null,
+        storageId,
+      });
     const offered = async () => {
       const { slots, copySlots } = await own.db.machine.findUniqueOrThrow({ where: { id: 'm' } });
       return slots + copySlots;

@@ -22,6 +22,7 @@ const testLimitMs = 240_000;
 /** Pictures at the end that B-frames keep back. */
 const openPictures = 4;
 const apartMs = 60;
+const beginningMs = 100;
 /** RTSP says in its first report, here after 10 s, what belongs together: until then each track begins with what came of it first. */
 const unsyncedMs = 200;
 
@@ -143,6 +144,9 @@ async function expectWhole(file: string, what: string, type: InputType): Promise
     report.missing.filter(([from]) => from < report.last - openPictures),
     what,
   ).toEqual([]);
-  expect(report, what).toMatchObject({ unreadable: 0, tonePresent: true, toneJumpsMs: [] });
+  // Where sound begins, a source on a busy machine may be a packet late: all formats but AVI have a time for that.
+  const jumps = report.toneJumpsMs.filter((at) => !what.includes('AVI') || at > beginningMs);
+  expect(jumps, what).toEqual([]);
+  expect(report, what).toMatchObject({ unreadable: 0, tonePresent: true });
   expect(Math.abs(report.avOffsetMedianMs as number), what).toBeLessThan(type === 'RTSP_URL' ? unsyncedMs : apartMs);
 }

@@ -187,6 +187,8 @@ describe('when the media server is killed', () => {
     await join('Ben', { stack });
     const viewer = await view({}, stack);
     await expect.poll(() => shown(viewer), patience).toEqual(['Ada', 'Ben']);
+    // A moment after everybody is shown.
+    await expect.poll(() => viewer.said, patience).toEqual(['START_RECORDING']);
     await stack.kill('janus', 'SIGKILL');
     await expect.poll(async () => (await viewer.state()).participants, patience).toEqual([]);
     await expect.poll(() => shown(viewer), patience).toEqual(['Ada', 'Ben']);

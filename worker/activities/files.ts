@@ -1,13 +1,15 @@
 /** Activities that make a job's files of its parts: once when it ends, and again when somebody asks for that. */
 import { ApplicationFailure, Context } from '@temporalio/activity';
-import type { Source } from '../../src/jobs/capture.js';
+import { outputOf, type Source } from '../../src/jobs/capture.js';
 import type { FinalizeResult, RecorderActivities } from '../../src/jobs/messages.js';
 import { shownProgress, unfinishedProgress } from '../../src/jobs/progress.js';
 import { isTerminal } from '../../src/jobs/states.js';
 import type { PlaybackProfile } from '../../src/rooms/profiles.js';
 import type { Delivered } from '../../src/services/deliverables.js';
+import { type FileNaming, fileName, uniqueNames } from '../../src/tasks/file-names.js';
 import { finalizeJob } from '../finalize/finalize.js';
 import { LengthMismatchError, LessFoundError, PartsGoneError } from '../finalize/finalize-errors.js';
+import type { FinalizeOptions } from '../finalize/finalize-options.js';
 import { measureJob } from '../finalize/measure.js';
 import { readOutcome } from '../finalize/outcome.js';
 import { findRecorded } from '../finalize/recorded.js';
@@ -58,11 +60,14 @@ export function createFileActivities(
     const { diskReserveBytes } = config;
     const source = job.source as unknown as Source;
     const page = source.kind === 'page' ? source : null;
-    const output = source.recording?.output;
+    const people = source.kind === 'people' ? source : null;
+    const output = outputOf(source);
+    const naming = people?.naming ?? page?.task?.naming;
     const profiles = job.automatic && job.session ? (job.session.profiles as unknown as PlaybackProfile[]) : [];
     const wanted = { ...page, renditions: profiles.length > 0 };
     if (parts) await fetchShippedParts({ store: parts, jobFolder: folder, jobId, diskReserveBytes, wanted, signal });
-    if (ended && (await findRecorded(folder)).parts.length === 0) throw new PartsGoneError();
+    const recorded = await findRecorded(folder);
+    if (ended && recorded.parts.length + recorded.tracks.length === 0) throw new PartsGoneError();
     const base = shownProgress(job);
     if (page?.keep === false)
       return captures.delivered(jobId, await measureJob(folder, config.recorder, signal), version);
@@ -74,6 +79,8 @@ export function createFileActivities(
       individual: job.archive?.individual ?? false,
       ...{ profiles, isRepeated: info.attempt > 1 },
       ...{ hasAudio: page?.hasAudio ?? true, hasVideo: page?.hasVideo ?? true },
+      ...(people ? { people } : {}),
+      ...(naming ? { fileName: namer(naming, jobId) } : {}),
       ...(output ? { output, deliveredPieces: await captures.deliveredPieces(jobId, version) } : {}),
       tools: config.recorder,
       onProgress(fraction) {
@@ -131,4 +138,9 @@ export function createFileActivities(
         throw ApplicationFailure.nonRetryable('None of the parts could be read: no file was made of them.');
       }),
   };
+}
+
+function namer(naming: FileNaming, taskId: string): FinalizeOptions['fileName'] {
+  const unique = uniqueNames();
+  return (file) => unique(fileName(naming, { ...file, taskId }));
 }

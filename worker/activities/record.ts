@@ -19,7 +19,7 @@ import { watchHost } from './watch.js';
 /** A host ends itself when its worker has been gone for this long: nobody would ever collect what it records. */
 const leaseTimeoutMs = 300_000;
 /** How often the files of a host are looked at: there may be very many that record streams. */
-const lookIntervalMs = { page: 200, stream: 500 } as const;
+const lookIntervalMs = { page: 200, stream: 500, people: 500 } as const;
 /** Hosts that end one after the other without recording anything: something is wrong with the machine, not the page. */
 const fruitlessHostsLimit = 3;
 /** How often a page that was recorded before, and cannot be loaded now, is tried again. */
@@ -40,6 +40,14 @@ interface RecordedBefore extends Baseline {
   parts: number;
 }
 
+/** Why what is recorded here is to be put aside. */
+export interface Ends {
+  /** The service is being stopped: the job goes on with its next start. */
+  isSuspending(): boolean;
+  /** This machine is being left: the job goes on on another one. */
+  isHandingOver(): boolean;
+}
+
 /** Outcomes after which the same job is recorded on by another host. */
 type Interruption = 'lost' | 'suspended' | 'lease-expired';
 
@@ -47,7 +55,7 @@ export async function recordJob(
   deps: RecorderDeps,
   jobId: string,
   attention: Attention,
-  isSuspending: () => boolean,
+  ends: Ends,
 ): Promise<RecordResult> {
   const { config, db, captures, transitions, log } = deps;
   const context = Context.current();
@@ -65,7 +73,8 @@ export async function recordJob(
     incarnation = undefined;
   }
   for (;;) {
-    if (isSuspending()) throw suspended();
+    if (ends.isHandingOver()) return { outcome: { kind: 'handed-over' } };
+    if (ends.isSuspending()) throw suspended();
     let begun: Incarnation | null = null;
     if (incarnation === undefined) {
       if (attention.stopAsked) return { outcome: { kind: 'stopped' } };
@@ -78,7 +87,8 @@ export async function recordJob(
     const outcome = await recordWith(incarnation, begun, before);
     if (!isInterruption(outcome) && !(await mayPass(outcome))) return { outcome };
 
-    if (isSuspending()) {
+    if (ends.isHandingOver()) return { outcome: { kind: 'handed-over' } };
+    if (ends.isSuspending()) {
       await transitions.transition({ jobId, to: 'RECONNECTING', from: ['RECORDING'], reason: 'SERVICE_STOPPED' });
       throw suspended();
     }
@@ -137,7 +147,7 @@ export async function recordJob(
       async watch(detached) {
         // Asked while there was no host yet.
         if (attention.stopAsked) await tell('stop');
-        if (isSuspending()) await tell('suspend');
+        if (ends.isSuspending() || ends.isHandingOver()) await tell('suspend');
         const outcome = await watchHost(deps, {
           jobId,
           pieces,
@@ -149,6 +159,7 @@ export async function recordJob(
           tellRecording: () => deps.engine.tellRecording(jobId),
           tellStandby: () => deps.engine.tellStandby(jobId),
           nudges: () => attention.nudges,
+          mayBeQuiet: source.kind === 'people',
           lookIntervalMs: lookIntervalMs[source.kind],
           readWanted: () => captures.wantedOf(jobId),
           steer: (wish) => void tell(wish),

@@ -42,6 +42,8 @@ export interface RecorderDeps {
 
 export interface RecorderWorkerActivities {
   activities: RecorderActivities;
+  /** The job goes on on another machine: its host closes its part and ends. Nothing happens when it is not recorded here. */
+  handOver(jobId: string): void;
   /** The service is being shut down: every host closes its part and ends; the jobs go on at the next start. */
   suspend(): Promise<void>;
 }
@@ -50,6 +52,7 @@ export function createRecorderActivities(deps: RecorderDeps): RecorderWorkerActi
   const { config, db, captures, parts, work, log } = deps;
   const recordings = new Map<string, { attention: Attention; done: Promise<unknown> }>();
   let suspending = false;
+  const handedOver = new Set<string>();
 
   /** Gives the newest host of the job a command; false when there is none. */
   async function command(jobId: string, name: 'stop' | 'suspend'): Promise<boolean> {
@@ -58,16 +61,27 @@ export function createRecorderActivities(deps: RecorderDeps): RecorderWorkerActi
     return newest !== undefined && commandHost(incarnationFolder(folder, newest), { command: name });
   }
 
+  function suspendHost(jobId: string): void {
+    void command(jobId, 'suspend').catch((error) => log.warn({ jobId, err: error }, 'a host was not suspended'));
+  }
+
   const activities: Omit<RecorderActivities, 'finalize' | 'deliver'> = {
     async record({ jobId }) {
       const attention: Attention = { stopAsked: false, nudges: 0 };
-      const done = work.on(jobId, () => recordJob(deps, jobId, attention, () => suspending));
+      const done = work.on(jobId, () =>
+        recordJob(deps, jobId, attention, {
+          isSuspending: () => suspending,
+          isHandingOver: () => handedOver.has(jobId),
+        }),
+      );
       const recording = { attention, done: done.catch(() => {}) };
       recordings.set(jobId, recording);
       try {
         return await done;
       } finally {
         if (recordings.get(jobId) === recording) recordings.delete(jobId);
+        // It may come back one day.
+        handedOver.delete(jobId);
       }
     },
 
@@ -101,11 +115,15 @@ export function createRecorderActivities(deps: RecorderDeps): RecorderWorkerActi
 
   return {
     activities: { ...activities, ...createFileActivities(deps) },
+    handOver(jobId) {
+      if (!recordings.has(jobId) || handedOver.has(jobId)) return;
+      handedOver.add(jobId);
+      suspendHost(jobId);
+    },
     async suspend() {
       suspending = true;
       const running = [...recordings];
-      for (const [jobId] of running)
-        void command(jobId, 'suspend').catch((error) => log.warn({ jobId, err: error }, 'a host was not suspended'));
+      for (const [jobId] of running) suspendHost(jobId);
       await Promise.race([Promise.all(running.map(([, { done }]) => done)), sleep(suspendLimitMs)]);
     },
   };

@@ -43,6 +43,8 @@ export interface Watch {
   tellStandby(): Promise<void>;
   /** How often it was said that something else may be wished now. */
   nudges(): number;
+  /** Its media need not grow while it records: people who are muted send nothing. */
+  mayBeQuiet: boolean;
   /** How often is looked, milliseconds. */
   lookIntervalMs: number;
   /** What the host shall be doing, and how, by the job's row. */
@@ -64,7 +66,7 @@ export async function watchHost(deps: BookDeps, watch: Watch): Promise<WatchResu
   const { log } = deps;
   const { folder } = watch;
   const book = createBookkeeper(deps, watch);
-  const health = createHealth();
+  const health = createHealth(watch.mayBeQuiet);
   const ended = new AbortController();
   const told = new Set<string>();
   let steeredMs = Number.NEGATIVE_INFINITY;
@@ -161,7 +163,7 @@ export async function watchHost(deps: BookDeps, watch: Watch): Promise<WatchResu
  * Whether a host is worth a sign of life to Temporal: it reports, and while it records its media grows. By our own
  * monotonic clock, so that neither a clock that is set nor a machine that slept makes a good host look dead.
  */
-function createHealth() {
+function createHealth(mayBeQuiet: boolean) {
   let reportedAt = 0;
   let bytes = -1;
   let heardMs = performance.now();
@@ -169,7 +171,7 @@ function createHealth() {
   return {
     see(latest: HostStatus): void {
       if (latest.at !== reportedAt) heardMs = performance.now();
-      if (latest.stats.bytes !== bytes || latest.phase !== 'RECORDING') grewMs = performance.now();
+      if (latest.stats.bytes !== bytes || latest.phase !== 'RECORDING' || mayBeQuiet) grewMs = performance.now();
       reportedAt = latest.at;
       bytes = latest.stats.bytes;
     },

@@ -25,6 +25,8 @@ export interface BrowserOptions {
   proxyPort: number;
   /** WebRTC may use UDP past the proxy, to addresses of this machine too. */
   directMedia: boolean;
+  /** The page may draw with WebGL, in software. */
+  webGL: boolean;
   /** Ends the launch; has no effect on a browser that runs. */
   signal: AbortSignal;
 }
@@ -103,12 +105,22 @@ const proxiedMedia = {
   },
 };
 
-function browserFlags({ width, height, proxyPort, sandbox, directMedia }: BrowserOptions, profile: string): string[] {
+/** Only if asked for: what draws without it costs less, and no driver is reached by pages. */
+const softwareGl = [
+  '--use-gl=angle',
+  '--use-angle=swiftshader',
+  '--enable-unsafe-swiftshader',
+  '--ignore-gpu-blocklist',
+];
+
+function browserFlags(options: BrowserOptions, profile: string): string[] {
+  const { width, height, proxyPort, sandbox, directMedia, webGL } = options;
   return [
     ...['--kiosk', '--window-position=0,0', '--force-device-scale-factor=1', '--hide-scrollbars'],
     // Without a window manager a kiosk window is 1 pixel short, which shows as a seam at the right and the bottom.
     `--window-size=${width + 1},${height + 1}`,
-    ...['--disable-gpu', '--disable-dev-shm-usage', '--autoplay-policy=no-user-gesture-required'],
+    ...(webGL ? softwareGl : ['--disable-gpu']),
+    ...['--disable-dev-shm-usage', '--autoplay-policy=no-user-gesture-required'],
     // A page that is recorded is always in front, whatever Chromium thinks.
     ...[
       '--disable-background-timer-throttling',

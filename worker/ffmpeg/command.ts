@@ -1,7 +1,7 @@
 /** How programs that capture are called, the encoder above all: from typed values only, no word of a client becomes an option or a filter. */
 import { strangerEnvironment } from '../../src/config.js';
 import { maximalVideoRate, needsFastEncoding, soundRate } from '../../src/jobs/bitrate.js';
-import type { PictureEncoding } from '../../src/jobs/capture.js';
+import type { PictureEncoding, SoundEncoding } from '../../src/jobs/capture.js';
 import { publishedTracks } from '../publishing/tracks.js';
 import { forcedKeyFrames } from './key-frames.js';
 
@@ -22,6 +22,8 @@ export interface CaptureInput {
   fps: number;
   /** Left out: as good as the machine can. */
   encoding?: PictureEncoding | undefined;
+  /** How the sound is encoded; left out or null: as everywhere. */
+  sound?: SoundEncoding | null;
   /** Length of the files that it is cut into, milliseconds; left out or null: it is not. */
   splitMs?: number | null;
 }
@@ -76,7 +78,8 @@ export function pagePartArguments(input: CaptureInput, output: PartOutput): stri
     ...['-video_size', `${width}x${height}`, '-i', input.display],
     ...['-map', '1:v', '-map', '0:a', '-t', (output.limitMs / 1000).toFixed(3)],
     // Constant rate: pictures fill the part from its very beginning, and late ones are counted as duplicates.
-    ...['-fps_mode', 'cfr', '-c:v', 'libx264', '-pix_fmt', 'yuv420p', '-ar', '48000', '-ac', '2'],
+    ...['-fps_mode', 'cfr', '-c:v', 'libx264', '-pix_fmt', 'yuv420p'],
+    ...['-ar', `${input.sound?.sampleRate ?? 48_000}`, '-ac', `${input.sound?.channels ?? 2}`],
     ...['-af', 'aresample=async=1000'],
     ...(output.rtpPort === null ? kept(input, rate, output.file) : sent(input, rate, output.file, output.rtpPort)),
   ];
@@ -93,7 +96,7 @@ function kept(input: CaptureInput, rate: number, file: string): string[] {
     ...['-preset', preset, '-crf', `${quality}`, '-maxrate', `${bitrate}`, '-bufsize', `${bitrate * 2}`],
     ...(profile ? ['-profile:v', profile] : []),
     ...forcedKeyFrames(null, input.splitMs ?? null),
-    ...['-g', `${Math.round(input.fps * gop)}`, '-c:a', 'aac', '-b:a', `${soundRate}`],
+    ...['-g', `${Math.round(input.fps * gop)}`, '-c:a', 'aac', '-b:a', `${input.sound?.bitrate ?? soundRate}`],
     ...['-f', 'matroska', ...Object.entries(partOptions).flatMap(([name, value]) => [`-${name}`, `${value}`])],
     `file:${file}`,
   ];

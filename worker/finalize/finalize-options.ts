@@ -1,7 +1,9 @@
 /** What a job's files are made of, and how. */
+import type { PeopleSource } from '../../src/jobs/capture.js';
 import type { RecordingOutput } from '../../src/recordings/config.js';
 import type { PlaybackProfile } from '../../src/rooms/profiles.js';
 import type { Storage } from '../../src/storage/storage.js';
+import type { NamedFile } from '../../src/tasks/file-names.js';
 import type { MediaTools } from '../ffmpeg/run.js';
 
 export interface FinalizeOptions {
@@ -21,6 +23,10 @@ export interface FinalizeOptions {
   hasVideo?: boolean;
   /** What is made of a run of a recording; left out: MP4, as of an archive. */
   output?: RecordingOutput;
+  /** The people who were recorded one by one, whose files are made instead of any of parts. */
+  people?: PeopleSource;
+  /** Names a file, without its ending, otherwise than by `name`; no name is given twice. */
+  fileName?: (file: Omit<NamedFile, 'taskId'>) => string;
   /** Pieces of a split recording that were delivered in this version already, by their names; they are not made again. */
   deliveredPieces?: ReadonlySet<string>;
   /** Renditions for players are made too, of the recording's longest file. */

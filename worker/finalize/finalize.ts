@@ -12,9 +12,10 @@ import { makeWorkFolder } from '../work-folder.js';
 import { LessFoundError, PartsGoneError } from './finalize-errors.js';
 import type { FinalizeOptions } from './finalize-options.js';
 import { writeIndividual } from './individual.js';
-import { describe, type Made } from './made.js';
+import { describe, type Made, type MadeFiles } from './made.js';
 import { recordingName, safeName } from './names.js';
 import { type FinalizedJob, type FinalizedPart, type FinalizedTrack, keepOutcome, readOutcome } from './outcome.js';
+import { peopleFiles } from './people-files.js';
 import { makePieces } from './pieces.js';
 import { makePlayable } from './playable.js';
 import { findRecorded, type Recorded, type RecordedPart } from './recorded.js';
@@ -46,7 +47,7 @@ export async function finalizeJob(options: FinalizeOptions): Promise<FinalizedJo
     if (earlier.version !== version) throw new PartsGoneError();
     return earlier.outcome;
   }
-  if (earlier?.version === version && isMadeOf(earlier.outcome, recorded)) return earlier.outcome;
+  if (earlier?.version === version && isMadeOf(earlier.outcome, recorded, !options.people)) return earlier.outcome;
   const work = await makeWorkFolder(jobFolder, 'finalizing');
   try {
     const result = await makeFiles(options, recorded, work);
@@ -88,29 +89,23 @@ export async function removeParts(jobFolder: string): Promise<void> {
     await rm(join(incarnationFolder(jobFolder, incarnation), piecesFolder), { recursive: true, force: true });
 }
 
-/** Whether it would become the same again. What could not be read then is worth another try. */
-function isMadeOf({ parts, tracks = [] }: FinalizedJob, recorded: Recorded): boolean {
+/** Whether it would become the same again. What could not be read then is worth another try. `areFiles`: parts are. */
+function isMadeOf({ parts, tracks = [] }: FinalizedJob, recorded: Recorded, areFiles: boolean): boolean {
   type Found = Pick<RecordedPart, 'incarnation' | 'number' | 'bytes'>;
   const isSame = (made: FinalizedTrack, found: Found | undefined) =>
     made.incarnation === found?.incarnation && made.number === found.number && made.bytes === found.bytes;
   const areSame = (made: readonly FinalizedTrack[], found: readonly Found[]) =>
     made.length === found.length && made.every((each, index) => !each.unreadable && isSame(each, found[index]));
-  return areSame(parts, recorded.parts) && areSame(tracks, recorded.tracks);
-}
-
-/** What is made of the parts and tracks of a job. */
-interface MadeFiles {
-  files: Made[];
-  parts: FinalizedPart[];
-  tracks: FinalizedTrack[];
-  pieces?: FinalizedJob['pieces'];
-  problems: string[];
-  recordedMs: number;
-  removable: string[];
+  return (!areFiles || areSame(parts, recorded.parts)) && areSame(tracks, recorded.tracks);
 }
 
 async function makeFiles(options: FinalizeOptions, recorded: Recorded, work: string): Promise<MadeFiles> {
-  const { output } = options;
+  const { output, people } = options;
+  if (people) {
+    const made = await peopleFiles(options, people, recorded, work);
+    checkLeast(options, made.recordedMs);
+    return made;
+  }
   if (output?.splitMs) return splitFiles(options, { ...output, splitMs: output.splitMs }, recorded, work);
   return joinedFiles(options, recorded, work);
 }
@@ -157,9 +152,10 @@ async function joinedFiles(options: FinalizeOptions, recorded: Recorded, work: s
   const files: Made[] = [];
   for (const [index, deliverable] of joined.deliverables.entries()) {
     const start = parts[deliverable.parts[0] as number] as FinalizedPart;
-    const name = recordingName(options.name, start.startedAt);
+    const name = options.fileName?.({ startedAt: start.startedAt, user: null, index: index + 1 });
+    const usual = recordingName(options.name, start.startedAt);
     // Two deliverables may begin within the same second.
-    const base = index === 0 ? name : `${name}-${index + 1}`;
+    const base = name ?? (index === 0 ? usual : `${usual}-${index + 1}`);
     files.push(...(await (output ? finishRecording : finishVideo)(options, deliverable, base, work)));
     onProgress(joiningShare + ((1 - joiningShare) * (index + 1)) / joined.deliverables.length);
   }

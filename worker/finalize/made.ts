@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { open, stat } from 'node:fs/promises';
 import type { DeliveredFile } from '../../src/services/delivered-files.js';
 import type { FinalizeOptions } from './finalize-options.js';
+import type { FinalizedJob, FinalizedPart, FinalizedTrack } from './outcome.js';
 
 /** Nobody guesses 96 bits. */
 const keyBytes = 12;
@@ -11,6 +12,18 @@ const pieceBytes = 1 << 20;
 export interface Made {
   path: string;
   file: DeliveredFile;
+}
+
+/** What is made of the parts and tracks of a job. */
+export interface MadeFiles {
+  files: Made[];
+  parts: FinalizedPart[];
+  tracks: FinalizedTrack[];
+  pieces?: FinalizedJob['pieces'];
+  problems: string[];
+  recordedMs: number;
+  /** Paths of what they were made of, relative to the job's folder. */
+  removable: string[];
 }
 
 /** Flushes a finished file to disk, and reads its checksum meanwhile. */

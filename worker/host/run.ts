@@ -9,6 +9,7 @@ import {
   type HostStatus,
   hostFiles,
   type PageSpec,
+  type PeopleSpec,
   type StreamSpec,
 } from '../../src/jobs/capture.js';
 import { identify, type ProcessIdentity } from '../../src/process-identity.js';
@@ -121,11 +122,13 @@ export async function runHost(folder: string, end: EndRequest, note: (text: stri
         last: () => refused.at(-1) ?? null,
       },
     };
-    // What the other one needs is not even read: a host that copies a stream knows no browser.
-    const recording = changes
-      ? import('../streams/run-stream.js').then(({ runStream }) => runStream(spec as StreamSpec, kit, changes))
-      : import('./run-page.js').then(({ runPage }) => runPage(spec as PageSpec, kit, layout));
-    const outcome = await recording.catch((error: unknown): HostOutcome => {
+    // What the others need is not even read: a host that copies a stream knows no browser.
+    const record = async (): Promise<HostOutcome> => {
+      if (changes) return (await import('../streams/run-stream.js')).runStream(spec as StreamSpec, kit, changes);
+      if (spec.source.kind === 'page') return (await import('./run-page.js')).runPage(spec as PageSpec, kit, layout);
+      return (await import('../tracks/run-people.js')).runPeople(spec as PeopleSpec, kit);
+    };
+    const outcome = await record().catch((error: unknown): HostOutcome => {
       note(error instanceof Error ? `${error.stack}` : String(error));
       return { kind: 'failed', failure: asFailure(error) };
     });

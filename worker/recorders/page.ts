@@ -101,6 +101,7 @@ export function createPageRecorder(options: PageRecorderOptions): PageRecorder {
     running = await launchBrowser({
       ...{ chromium: options.tools.chromium, user, sandbox: await sandbox, scratch, display, sound },
       ...{ width, height, proxyPort: options.proxyPort, directMedia: options.directMedia, signal },
+      webGL: source.task?.webGL ?? false,
     }).catch((error: unknown) => {
       signal.throwIfAborted();
       throw new CaptureError(
@@ -134,6 +135,7 @@ export function createPageRecorder(options: PageRecorderOptions): PageRecorder {
           soundSource: sound.monitor,
         },
         ...{ width, height, fps, encoding: source.encoding, splitMs: source.recording?.output.splitMs ?? null },
+        sound: source.task?.sound ?? null,
       },
       ended,
       countFrames: () => session.countFrames(),

@@ -1,10 +1,10 @@
-/** Records everybody who publishes in a room to files of their own, over any number of connections to the media server. */
+/** Records those who publish in a room to files of their own, over any number of connections to the media server. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { type Config, requireMediaServer } from '../../src/config.js';
 import type { TrackEnd } from '../../src/jobs/capture.js';
 import { connectMediaServer } from '../../src/media/connect.js';
-import { isVisible } from '../../src/media/identity.js';
+import { isVisible, parseMediaId } from '../../src/media/identity.js';
 import type { MediaParticipant, MediaServer, RoomNews, TrackKind } from '../../src/media/media-server.js';
 import type { TrackLedger } from './ledger.js';
 import { type PublicationRecording, recordPublication } from './publication.js';
@@ -13,6 +13,10 @@ import { routeTo } from './route.js';
 export interface RoomTracksOptions {
   config: Config;
   roomId: string;
+  /** Identities of those who are recorded; null: everybody. */
+  users: readonly string[] | null;
+  /** The identity that this host joins with, unseen; null: one of its own. */
+  joinAs: string | null;
   /** Tracks of others are left out. */
   kinds: readonly TrackKind[];
   /** Somebody who is not recorded: what this host itself publishes there. */
@@ -40,7 +44,7 @@ const toldAfterMs = 3_000;
 
 /** Follows the room from now on, and records while it is wanted. Never throws: what goes wrong is told as a warning. */
 export function recordRoom(options: RoomTracksOptions): TracksRecording {
-  const { config, roomId, kinds, except, ledger, ffmpeg, folder, log } = options;
+  const { config, roomId, users, kinds, except, ledger, ffmpeg, folder, log } = options;
   const closing = new AbortController();
   const closed = new Promise<void>((resolve) => closing.signal.addEventListener('abort', () => resolve()));
   const published = new Map<string, MediaParticipant>();
@@ -68,10 +72,15 @@ export function recordRoom(options: RoomTracksOptions): TracksRecording {
       else if (signatureOf(participant) !== signature) end(mediaId, 'CHANGED');
     }
     if (!isWanted || !place) return;
-    const visible = [...published.values()].filter(({ mediaId }) => isVisible(mediaId) && mediaId !== except);
-    for (const participant of visible) begin(participant, place);
-    const left = visible.filter(({ mediaId }) => !recordings.has(mediaId));
+    const wanted = [...published.values()].filter(({ mediaId }) => isToBeRecorded(mediaId));
+    for (const participant of wanted) begin(participant, place);
+    const left = wanted.filter(({ mediaId }) => !recordings.has(mediaId));
     ledger.problem('too many', left.length === 0 ? null : `Only ${mostAtOnce} participants are recorded at once.`);
+  }
+
+  function isToBeRecorded(mediaId: string): boolean {
+    if (!isVisible(mediaId) || mediaId === except) return false;
+    return users === null || users.includes(parseMediaId(mediaId)?.identity ?? '');
   }
 
   function begin(participant: MediaParticipant, { server, address, from }: NonNullable<typeof place>): void {
@@ -100,7 +109,7 @@ export function recordRoom(options: RoomTracksOptions): TracksRecording {
     const server = await connectMediaServer(requireMediaServer(config), { log });
     try {
       place = { server, ...(await routeTo(requireMediaServer(config).url)) };
-      await server.follow(roomId, hear);
+      await server.follow(roomId, hear, options.joinAs ?? undefined);
       ledger.problem('media server', null);
       await Promise.race([server.ended, closed]);
     } finally {

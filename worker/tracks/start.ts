@@ -45,7 +45,7 @@ export function startTracks({ spec, folder, wish, manifest, warnings, note }: Tr
     elements ??
     recordRoom({
       ...{ config, kinds, ledger, folder, ffmpeg: tools.ffmpeg, log: createLogger(config, 'tracks') },
-      ...{ roomId: source.room?.roomId as string, except: publication?.mediaId ?? null },
+      ...{ roomId: source.room?.roomId as string, users: null, joinAs: null, except: publication?.mediaId ?? null },
     });
   const follow = () => recording.set(hasBegun && wish.current() === 'record');
   wish.onChange(follow);

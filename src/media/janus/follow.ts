@@ -7,8 +7,9 @@ import { participantsOf } from './streams.js';
 /** Tells what is published now, then every change, in order; answers how to stop. */
 export async function followRoom(
   connection: JanusConnection,
-  { plugin, roomId, onNews }: { plugin: string; roomId: string; onNews: (news: RoomNews) => void },
+  options: { plugin: string; roomId: string; identity: string; onNews: (news: RoomNews) => void },
 ): Promise<() => Promise<void>> {
+  const { plugin, roomId, identity, onNews } = options;
   const publishing = new Set<string>();
   /** What is told between our joining and the answer to it. */
   let early: PluginData[] | undefined = [];
@@ -38,7 +39,7 @@ export async function followRoom(
     onEvent: (event) => (early ? early.push(event) : hear(event)),
   });
   try {
-    const id = newMediaId('recorder', 'follower');
+    const id = newMediaId('recorder', identity);
     hear(await handle.request({ request: 'join', ptype: 'publisher', room: roomId, id }));
   } catch (error) {
     await handle.detach().catch(() => {});

@@ -102,9 +102,9 @@ export async function createVideoRoom(connection: JanusConnection, address: Medi
     mute: (roomId, mediaId, mid, muted) =>
       wasThere(handle.request({ request: 'moderate', ...inRoom(roomId), id: mediaId, mid, mute: muted })),
 
-    async follow(roomId, onNews) {
+    async follow(roomId, onNews, identity = 'follower') {
       await openRoom(roomId);
-      return followRoom(connection, { plugin, roomId, onNews });
+      return followRoom(connection, { plugin, roomId, identity, onNews });
     },
 
     async forward(roomId, mediaId, host, wishes) {
