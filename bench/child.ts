@@ -2,6 +2,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { childEnvironment } from '../src/config.js';
 import { sendSignal } from '../stack/process-end.js';
 
 /** What a child can be asked, by name: each takes one plain value and answers another. */
@@ -29,11 +30,17 @@ export interface Child<Of extends Handlers> {
   end(): Promise<void>;
 }
 
-/** Starts a module of this folder, which calls `answer`. */
-export function startChild<Of extends Handlers>(module: string): Child<Of> {
+/** Starts a module of this folder, which calls `answer`. `settings` replace those of this process. */
+export function startChild<Of extends Handlers>(
+  module: string,
+  settings: Parameters<typeof childEnvironment>[0] = {},
+): Child<Of> {
   const file = fileURLToPath(new URL(module, import.meta.url));
   // A process group of its own, so that all of it can be ended.
-  const child = fork(file, { execArgv: ['--import', 'tsx'], detached: true });
+  const child = fork(file, {
+    ...{ execArgv: ['--import', 'tsx'], detached: true },
+    env: childEnvironment(settings),
+  });
   const waiting = new Map<number, { resolve(output: unknown): void; reject(error: Error): void }>();
   let count = 0;
   child.on('message', ({ number, output, error }: Reply) => {

@@ -2,11 +2,12 @@
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { loadConfig, requireTemporalAddress } from '../src/config.js';
 import { answer } from './child.js';
 import type { FloorActivities } from './floor-workflow.js';
 import { inTurns } from './in-turns.js';
 
-const address = process.env.TEMPORAL_ADDRESS as string;
+const address = requireTemporalAddress(loadConfig());
 const activities: FloorActivities = { nothing: async () => ({ sequence: 1 }) };
 const jobsQueue = 'floor-jobs';
 

@@ -8,6 +8,7 @@ import { benchRealtime } from './realtime.js';
 import { benchRecording } from './recording.js';
 import type { BenchResult } from './result.js';
 import { benchRoom } from './room.js';
+import { benchScale } from './scale.js';
 import { benchSockets } from './sockets.js';
 import { benchStart } from './start.js';
 import { benchSync } from './sync.js';
@@ -50,6 +51,10 @@ const benches: Record<string, { about: string; run: (quick: boolean) => Promise<
   recording: {
     about: 'cores, memory and time a recorded SRT stream takes, and how many two cores hold, against ffmpeg by hand',
     run: benchRecording,
+  },
+  scale: {
+    about: 'what a job costs after many others, against the first, with a recorder that records nothing',
+    run: benchScale,
   },
   start: { about: 'from a request to the first recorded frame, against the launch of a browser', run: benchStart },
 };
