@@ -24,7 +24,6 @@ export async function benchJobs(quick: boolean): Promise<BenchResult> {
     const floorSeconds = await bare.ask('run', { count, atOnce });
     const ours = await bed.run(count);
     const [value, floor] = [count / ours.seconds, count / floorSeconds];
-    const waiting = quick ? null : await waitingCost(bed);
     console.log(`${count} jobs, ${atOnce} requested at once\n`);
     console.log(
       table(
@@ -35,6 +34,7 @@ export async function benchJobs(quick: boolean): Promise<BenchResult> {
         ],
       ),
     );
+    const waiting = quick ? null : await waitingCost(bed);
     if (waiting) {
       console.log(`\n${waitingJobs} jobs that wait cost ${(100 * waiting.cores).toFixed(2)} % of a core`);
       console.log(`and ${waiting.megabytesPerThousand.toFixed(1)} MB for each thousand of them`);

@@ -40,9 +40,18 @@ export function residentBytes(pid: number): number {
 /** Memory of these processes and all their descendants, bytes; what they share with others counts in proportion. */
 export function proportionalBytes(roots: readonly number[]): number {
   return processTree(roots).reduce((sum, pid) => {
-    const [, kilobytes = 0] = /^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1')) ?? [];
+    const [, kilobytes = 0] = /^Pss:\s+(\d+) kB$/m.exec(readIfThere(`/proc/${pid}/smaps_rollup`)) ?? [];
     return sum + Number(kilobytes) * 1024;
   }, 0);
+}
+
+/** Empty for a process that has ended meanwhile. */
+function readIfThere(file: string): string {
+  try {
+    return readFileSync(file, 'latin1');
+  } catch {
+    return '';
+  }
 }
 
 /** Seconds of processor time spent so far by everything on this machine. */
