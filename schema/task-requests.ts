@@ -64,7 +64,7 @@ const TaskPayloadInput = builder.inputType('TaskPayloadInput', {
     }),
     webGL: t.boolean({
       required: false,
-      description: 'FREESTYLE: the page may draw with WebGL, which takes up to a core more. False when left out.',
+      description: 'FREESTYLE: the page may draw with WebGL, which the processor does. False when left out.',
     }),
     filenamePattern: t.string({
       required: false,
