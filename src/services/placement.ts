@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import type { Config } from '../config.js';
 import type { Database } from '../db.js';
-import { admit, type Room } from '../jobs/admission.js';
+import { admit, pools, type Room } from '../jobs/admission.js';
 import { terminalStates } from '../jobs/states.js';
 import type { Engine } from '../temporal/client.js';
 import { readFinalizing, readLaunches, readQueue, readRooms } from './queue.js';
@@ -27,9 +27,12 @@ export function createPlacement(deps: {
       // A job can end between being asked for and being placed; nothing of it may keep a slot.
       await transaction.$executeRaw`
         DELETE FROM placement USING job WHERE job.id = placement.job_id AND job.state::text = ANY(${terminalStates})`;
-      const [waiting, finishing] = [await readQueue(transaction), await readFinalizing(transaction)];
+      const [open, finishing] = [await readRooms(transaction), await readFinalizing(transaction)];
+      const isFull = !open.some(({ freeSlots }) => pools.some((pool) => freeSlots[pool] > 0));
+      // Who waits is not looked at while there is no place for anybody: there may be very many.
+      const waiting = isFull ? [] : await readQueue(transaction);
       if (waiting.length + finishing.length === 0) return;
-      const [open, launches] = [await readRooms(transaction), await readLaunches(transaction, config.launchReserveMs)];
+      const launches = await readLaunches(transaction, config.launchReserveMs);
       // Its files are made of parts that every machine reaches: by its own, if that is back, and it takes up no slot.
       const finalizing = finishing.flatMap(({ jobId, machineId: own }) => {
         const room = open.find(({ machineId }) => machineId === own) ?? emptiest(open);
