@@ -9,7 +9,7 @@ import { builder } from './builder.js';
 import { uuidFrom } from './ids.js';
 import { requestErrors, requestIdDescription } from './job-requests.js';
 import { sourceInputFields, sourceWishFrom } from './sources.js';
-import { JobPriorityEnum } from './states.js';
+import { startedFields, startInputFields } from './start-fields.js';
 
 const StartArchiveInput = builder.inputType('StartArchiveInput', {
   description: 'What to record, and how.',
@@ -60,16 +60,7 @@ const StartArchiveInput = builder.inputType('StartArchiveInput', {
       required: false,
       description: 'When to start, at most a year ahead; until then it is SCHEDULED. At once when left out or past.',
     }),
-    priority: t.field({
-      type: JobPriorityEnum,
-      required: false,
-      description: 'Which jobs of the project go first when recorders are busy; NORMAL when left out.',
-    }),
-    callbackUrl: t.string({
-      required: false,
-      description:
-        'Where every change of its state is posted, signed: an http or https address; at most 2,048 characters.',
-    }),
+    ...startInputFields(t),
     name: t.string({ required: false, description: 'Whatever helps to recognise it; at most 200 characters.' }),
     requestId: t.string({
       required: false,
@@ -87,12 +78,8 @@ const StartArchivePayload = builder.objectRef<StartedJob>('StartArchivePayload')
       description: 'The archive as it is now.',
       resolve: (query, { jobId }, _args, context) => archiveNow(query, jobId, context),
     }),
-    accessToken: t.exposeString('accessToken', {
-      nullable: true,
-      description:
-        'Credentials for this archive alone, shown only here. Null when the request had been carried out before.',
-    }),
-    sequence: t.exposeInt('sequence', { description: 'Number of the event this caused.' }),
+    accessToken: t.string(startedFields('archive').accessToken),
+    sequence: t.int(startedFields('archive').sequence),
   }),
 });
 

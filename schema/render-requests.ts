@@ -9,7 +9,7 @@ import { uuidFrom } from './ids.js';
 import { requestErrors, requestIdDescription } from './job-requests.js';
 import { Render } from './render.js';
 import { sourceInputFields, sourceWishFrom } from './sources.js';
-import { JobPriorityEnum } from './states.js';
+import { startedFields, startInputFields } from './start-fields.js';
 
 const RenderResolutionEnum = builder.enumType('RenderResolution', {
   description: 'Width and height of a render, pixels.',
@@ -35,16 +35,7 @@ const StartRenderInput = builder.inputType('StartRenderInput', {
       required: false,
       description: 'What others in the room see it called; at most 200 characters.',
     }),
-    priority: t.field({
-      type: JobPriorityEnum,
-      required: false,
-      description: 'Which jobs of the project go first when recorders are busy; NORMAL when left out.',
-    }),
-    callbackUrl: t.string({
-      required: false,
-      description:
-        'Where every change of its state is posted, signed: an http or https address; at most 2,048 characters.',
-    }),
+    ...startInputFields(t),
     requestId: t.string({
       required: false,
       description:
@@ -61,12 +52,8 @@ const StartRenderPayload = builder.objectRef<StartedJob>('StartRenderPayload').i
       description: 'The render as it is now.',
       resolve: (query, { jobId }, _args, context) => renderNow(query, jobId, context),
     }),
-    accessToken: t.exposeString('accessToken', {
-      nullable: true,
-      description:
-        'Credentials for this render alone, shown only here. Null when the request had been carried out before.',
-    }),
-    sequence: t.exposeInt('sequence', { description: 'Number of the event this caused.' }),
+    accessToken: t.string(startedFields('render').accessToken),
+    sequence: t.int(startedFields('render').sequence),
   }),
 });
 

@@ -7,7 +7,7 @@ import { placeholders } from '../src/tasks/file-names.js';
 import { builder } from './builder.js';
 import { encodeId, uuidFrom } from './ids.js';
 import { OutputFormatEnum } from './recording-values.js';
-import { JobPriorityEnum } from './states.js';
+import { startedFields, startInputFields } from './start-fields.js';
 import { Task } from './task.js';
 import { TaskAnswerEnum, TaskCommandEnum, TaskLayoutEnum } from './task-values.js';
 
@@ -110,16 +110,7 @@ const StartTaskInput = builder.inputType('StartTaskInput', {
       description: 'What the task does; RECORD when left out.',
     }),
     payload: t.field({ type: TaskPayloadInput, description: 'What to record.' }),
-    priority: t.field({
-      type: JobPriorityEnum,
-      required: false,
-      description: 'Which jobs of the project go first when recorders are busy; NORMAL when left out.',
-    }),
-    callbackUrl: t.string({
-      required: false,
-      description:
-        'Where every change of its state is posted, signed: an http or https address; at most 2,048 characters.',
-    }),
+    ...startInputFields(t),
   }),
 });
 
@@ -138,12 +129,8 @@ const StartTaskPayload = builder.objectRef<StartedJob & { requestId: string }>('
       description: 'The task as it is now.',
       resolve: (query, { jobId }, _args, context) => taskNow(query, jobId, context),
     }),
-    accessToken: t.exposeString('accessToken', {
-      nullable: true,
-      description:
-        'Credentials for this task alone, shown only here. Null when the request had been carried out before.',
-    }),
-    sequence: t.exposeInt('sequence', { description: 'Number of the event this caused.' }),
+    accessToken: t.string(startedFields('task').accessToken),
+    sequence: t.int(startedFields('task').sequence),
   }),
 });
 

@@ -55,10 +55,14 @@ export function statesBefore(to: JobState): JobState[] {
   return jobStates.filter((from) => (transitions[from] as readonly JobState[]).includes(to));
 }
 
+/** Something of a job in one of these is recorded, and more is to be. */
+export const begunStates = ['RECORDING', 'RECONNECTING', 'PAUSED'] as const satisfies readonly JobState[];
+export const hasBegun = (state: JobState): boolean => (begunStates as readonly JobState[]).includes(state);
+
 /** What a client may ask of a job, and in which states it is granted. Everywhere else the answer is InvalidStateError. */
 export const requests = {
   /** End a recording and keep what was recorded. */
-  stop: ['RECORDING', 'RECONNECTING', 'PAUSED'],
+  stop: begunStates,
   /** Give up a job that has not begun to record; nothing is kept. */
   cancel: ['SCHEDULED', 'QUEUED', 'STARTING', 'STANDBY'],
   /** Begin to record what waits for it. */

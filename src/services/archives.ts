@@ -4,11 +4,11 @@ import * as z from 'zod';
 import type { Viewer } from '../auth/viewer.js';
 import type { Config } from '../config.js';
 import type { Database } from '../db.js';
-import type { Archive, Prisma } from '../generated/prisma/client.js';
+import type { Archive } from '../generated/prisma/client.js';
 import type { PageSource } from '../jobs/capture.js';
 import type { CallbackUrlCheck } from '../webhooks/callback-url.js';
 import { ValidationError } from './errors.js';
-import { createdWithin, idsWithin, type JobFilter, jobIdsOfPage, type PageQuery, withoutCursor } from './job-pages.js';
+import { type PageQuery, pageOfRows, type RowFilter, rowsWithin } from './job-pages.js';
 import { requestIdRule } from './requests.js';
 import { jobName, parsed, priorityRule, type Sources, side, sourceFields, wholeSeconds } from './sources.js';
 import type { JobStarter, StartedJob } from './start-job.js';
@@ -49,7 +49,7 @@ const startInput = z.object({
 });
 export type StartArchive = z.input<typeof startInput>;
 
-export type ArchiveFilter = Omit<JobFilter, 'kinds'>;
+export type ArchiveFilter = RowFilter;
 
 const framesPerSecond = 30;
 
@@ -62,14 +62,6 @@ export function createArchives(deps: {
   checkTargetUrl: TargetUrlCheck;
 }) {
   const { db, config, starter, sources, checkCallbackUrl, checkTargetUrl } = deps;
-
-  // Only states are asked of jobs: a join for the project walked half a million of them for a page from the middle.
-  const where = (filter: ArchiveFilter, viewer: Viewer, id = idsWithin(filter)): Prisma.ArchiveWhereInput => ({
-    ...visibleJobs(viewer),
-    AND: { id },
-    createdAt: createdWithin(filter),
-    ...(filter.states ? { job: { state: { in: [...new Set(filter.states)] } } } : {}),
-  });
 
   return {
     /**
@@ -121,20 +113,11 @@ export function createArchives(deps: {
       db.archive.findFirst({ ...query, where: { id, job: visibleJobs(viewer) } }),
 
     /** Newest first. */
-    async list(page: PageQuery, filter: ArchiveFilter, viewer: Viewer): Promise<Archive[]> {
-      const { query, ids } = withoutCursor(page, filter);
-      const ofState = filter.states && viewer.kind === 'key';
-      const kinds = ['ARCHIVE' as const];
-      const found = ofState ? await jobIdsOfPage(db, viewer, { ...filter, kinds }, { ids, take: query.take }) : null;
-      return db.archive.findMany({
-        ...query,
-        where: found ? { id: { in: found } } : where(filter, viewer, ids),
-        orderBy: { id: 'desc' },
-      });
-    },
+    list: async (page: PageQuery, filter: ArchiveFilter, viewer: Viewer): Promise<Archive[]> =>
+      db.archive.findMany(await pageOfRows(db, viewer, 'ARCHIVE', page, filter)),
 
     count: (filter: ArchiveFilter, viewer: Viewer): Promise<number> =>
-      db.archive.count({ where: where(filter, viewer) }),
+      db.archive.count({ where: rowsWithin(filter, viewer) }),
   };
 }
 

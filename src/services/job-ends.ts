@@ -2,25 +2,22 @@
 import type { Config } from '../config.js';
 import type { Database } from '../db.js';
 import type { JobReason } from '../jobs/reasons.js';
-import { type JobState, liveStates } from '../jobs/states.js';
+import { hasBegun, type JobState, liveStates } from '../jobs/states.js';
 import { limitedTo } from '../limited.js';
 import type { Engine, EngineAnswer } from '../temporal/client.js';
 import { resumingInput } from './job-input.js';
 
 /** Ends asked of the engine at once; each may take 15 s when it does not answer. */
 const endsAtOnce = 8;
-const begunStates: readonly JobState[] = ['RECORDING', 'RECONNECTING', 'PAUSED'];
 
 export type JobEnds = ReturnType<typeof createJobEnds>;
 
 export function createJobEnds({ db, config, engine }: { db: Database; config: Config; engine: Engine }) {
   async function ask(jobId: string, state: JobState, reason: JobReason): Promise<EngineAnswer> {
-    if (begunStates.includes(state)) return engine.stop(jobId, reason);
+    if (hasBegun(state)) return engine.stop(jobId, reason);
     const answer = await engine.ask(jobId, 'cancel', `cancel-for:${reason}`);
     // It began to record just before.
-    return answer.kind === 'refused' && begunStates.includes(answer.state as JobState)
-      ? engine.stop(jobId, reason)
-      : answer;
+    return answer.kind === 'refused' && hasBegun(answer.state as JobState) ? engine.stop(jobId, reason) : answer;
   }
 
   async function end(jobId: string, reason: JobReason): Promise<void> {

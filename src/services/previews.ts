@@ -8,7 +8,7 @@ import type { Database } from '../db.js';
 import type { Job } from '../generated/prisma/client.js';
 import type { Source } from '../jobs/capture.js';
 import { previewWantedMs } from '../jobs/preview.js';
-import { isTerminal, type JobState } from '../jobs/states.js';
+import { hasBegun, isTerminal, type JobState } from '../jobs/states.js';
 import { livePieceName, livePlaylist, previewPieces } from '../rooms/live-playlist.js';
 import type { ListedPieces, LiveLists } from './live-lists.js';
 
@@ -24,7 +24,6 @@ const lookMs = 250;
 const staleMs = 15_000;
 
 const ending: readonly JobState[] = ['STOPPING', 'FINALIZING'];
-const visible: readonly JobState[] = ['RECORDING', 'RECONNECTING', 'PAUSED'];
 
 /** What a preview's id names. */
 export interface PreviewId {
@@ -79,9 +78,7 @@ export function createPreviews(deps: { db: Database; live: LiveLists; config: Pi
     /** Where a job can be looked at while it records; null before and after, and where there is no one picture of it. */
     urlOf(job: Pick<Job, 'id' | 'state' | 'source' | 'accessTokenHash'>): string | null {
       const { kind } = job.source as unknown as Source;
-      return visible.includes(job.state) && kind !== 'people'
-        ? `${config.publicUrl}/play/${previewIdOf(job)}.m3u8`
-        : null;
+      return hasBegun(job.state) && kind !== 'people' ? `${config.publicUrl}/play/${previewIdOf(job)}.m3u8` : null;
     },
 
     /** The playlist; waits for the first piece of what nobody has looked at lately. Null when there is nothing to see. */

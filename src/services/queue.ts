@@ -3,6 +3,7 @@ import type { Transaction } from '../db.js';
 import { Prisma } from '../generated/prisma/client.js';
 import { type Pool, pools, type Room } from '../jobs/admission.js';
 import { fairOrder, type QueuedJob, shareKey } from '../jobs/queue-order.js';
+import { begunStates, hasBegun, type JobState } from '../jobs/states.js';
 import { machineSilenceMs } from './machines.js';
 
 /** What a job of the table `job` keeps busy: only streams and people whose pictures are not encoded meanwhile take little. */
@@ -35,7 +36,7 @@ export async function readQueue(database: Transaction, limitOfEach = waitingOfEa
       job_id: string;
       project_id: string;
       pool: Pool;
-      state: string;
+      state: JobState;
       priority: number;
       requested_at: Date;
       expected_bytes: bigint;
@@ -48,12 +49,12 @@ export async function readQueue(database: Transaction, limitOfEach = waitingOfEa
              row_number() OVER (PARTITION BY job.project_id ORDER BY job.priority DESC, placement.requested_at, job.id) AS place
         FROM placement JOIN job ON job.id = placement.job_id
        WHERE placement.machine_id IS NULL AND job.state <> 'FINALIZING' AND NOT ${isPreceded}) AS waiting
-     WHERE place <= ${limitOfEach} OR state IN ('RECONNECTING', 'PAUSED', 'RECORDING')`;
+     WHERE place <= ${limitOfEach} OR state = ANY(${begunStates})`;
   if (rows.length === 0) return [];
   const shares = await readShares(database);
   const waiting = rows.map((row) => ({
     ...{ jobId: row.job_id, projectId: row.project_id, pool: row.pool, priority: row.priority },
-    isInterrupted: ['RECONNECTING', 'PAUSED', 'RECORDING'].includes(row.state),
+    isInterrupted: hasBegun(row.state),
     ...{ requestedAt: row.requested_at.getTime(), maxDurationMs: row.max_duration_ms },
     expectedBytes: Number(row.expected_bytes),
   }));
@@ -157,5 +158,5 @@ export async function readEnds(database: Transaction): Promise<{ pool: Pool; end
 export const readRecordedOn = (database: Transaction, machineId: string): Promise<{ jobId: string; pool: Pool }[]> =>
   database.$queryRaw`
     SELECT job.id AS "jobId", ${poolOfJob} AS pool FROM placement JOIN job ON job.id = placement.job_id
-     WHERE placement.machine_id = ${machineId} AND job.state IN ('STARTING', 'STANDBY', 'RECORDING', 'RECONNECTING', 'PAUSED')
+     WHERE placement.machine_id = ${machineId} AND job.state::text = ANY(${['STARTING', 'STANDBY', ...begunStates]})
      ORDER BY job.id`;

@@ -4,17 +4,13 @@ import type { Config } from '../config.js';
 import type { Database, Transaction } from '../db.js';
 import type { Prisma, Recording } from '../generated/prisma/client.js';
 import type { PageSource, Source } from '../jobs/capture.js';
+import { encodingAt, usualPage } from '../jobs/page-picture.js';
 import { liveStates } from '../jobs/states.js';
 import type { RecordingConfig } from '../recordings/config.js';
 import { NotFoundError } from './errors.js';
 import type { JobEnds } from './job-ends.js';
 import type { ClientRequest } from './requests.js';
 import type { JobStarter, NewJob, StartedJob } from './start-job.js';
-
-/** Of the page of a room, where the recording does not say: pixels, and frames per second. */
-const usualPage = { width: 1_280, height: 720, fps: 30 };
-const usualQuality = 23;
-const usualGop = 2;
 
 export const noSuchRecording = 'There is no such recording in this project.';
 export const configOf = (recording: Pick<Recording, 'config'>): RecordingConfig =>
@@ -53,14 +49,7 @@ export function createRecordingRuns(deps: { db: Database; config: Config; starte
       fps: Math.round(encoding?.filterFps ?? encoding?.encodingRate ?? usualPage.fps),
       loadTimeoutMs: config.pageLoadTimeoutMs,
       ...(encoding
-        ? {
-            encoding: {
-              quality: encoding.crf ?? usualQuality,
-              bitrate: encoding.bitrate,
-              gop: encoding.forceKeyFrames ?? usualGop,
-              profile: 'high' as const,
-            },
-          }
+        ? { encoding: encodingAt(encoding.bitrate, { quality: encoding.crf, gop: encoding.forceKeyFrames }) }
         : {}),
       ...(output.hasAudio ? {} : { hasAudio: false }),
       ...(output.hasVideo ? {} : { hasVideo: false }),

@@ -5,6 +5,7 @@ import type { Config } from '../config.js';
 import type { Database } from '../db.js';
 import type { Machine, Prisma, Task } from '../generated/prisma/client.js';
 import type { PageSource, PeopleSource, Source } from '../jobs/capture.js';
+import { encodingAt, usualPage } from '../jobs/page-picture.js';
 import { isTerminal } from '../jobs/states.js';
 import type { RecordingOutput } from '../recordings/config.js';
 import { formats } from '../recordings/formats.js';
@@ -13,18 +14,14 @@ import type { TaskPayload } from '../tasks/payload.js';
 import type { CallbackUrlCheck } from '../webhooks/callback-url.js';
 import { NotFoundError, ValidationError } from './errors.js';
 import type { JobEnds } from './job-ends.js';
-import { createdWithin, idsWithin, type JobFilter, jobIdsOfPage, type PageQuery, withoutCursor } from './job-pages.js';
+import { type PageQuery, pageOfRows, type RowFilter, rowsWithin } from './job-pages.js';
 import { type ClientRequest, checkRequestId, isFirst, named } from './requests.js';
 import type { Sources } from './sources.js';
 import type { JobStarter, StartedJob } from './start-job.js';
 import { type StartTask, type TaskRequest, taskRequestFrom } from './task-input.js';
 import { visibleJobs } from './visibility.js';
 
-export type TaskFilter = Omit<JobFilter, 'kinds'>;
-
-/** Of a page whose client does not say. */
-const usualPage = { width: 1_280, height: 720, frameRate: 30 };
-const usualEncoding = { quality: 23, gop: 2, profile: 'high' as const };
+export type TaskFilter = RowFilter;
 
 export interface StoppedTask {
   taskId: string;
@@ -71,13 +68,6 @@ export function createTasks(deps: {
       ...{ roomId, sessionId: found.sessionId, url: null },
     };
   }
-
-  const where = (filter: TaskFilter, viewer: Viewer, id = idsWithin(filter)): Prisma.TaskWhereInput => ({
-    ...visibleJobs(viewer),
-    AND: { id },
-    createdAt: createdWithin(filter),
-    ...(filter.states ? { job: { state: { in: [...new Set(filter.states)] } } } : {}),
-  });
 
   return {
     /**
@@ -155,19 +145,11 @@ export function createTasks(deps: {
       db.task.findFirst({ ...query, where: { id, job: visibleJobs(viewer) } }),
 
     /** Newest first. */
-    async list(page: PageQuery, filter: TaskFilter, viewer: Viewer): Promise<Task[]> {
-      const { query, ids } = withoutCursor(page, filter);
-      const ofState = filter.states && viewer.kind === 'key';
-      const kinds = ['TASK' as const];
-      const found = ofState ? await jobIdsOfPage(db, viewer, { ...filter, kinds }, { ids, take: query.take }) : null;
-      return db.task.findMany({
-        ...query,
-        where: found ? { id: { in: found } } : where(filter, viewer, ids),
-        orderBy: { id: 'desc' },
-      });
-    },
+    list: async (page: PageQuery, filter: TaskFilter, viewer: Viewer): Promise<Task[]> =>
+      db.task.findMany(await pageOfRows(db, viewer, 'TASK', page, filter)),
 
-    count: (filter: TaskFilter, viewer: Viewer): Promise<number> => db.task.count({ where: where(filter, viewer) }),
+    count: (filter: TaskFilter, viewer: Viewer): Promise<number> =>
+      db.task.count({ where: rowsWithin(filter, viewer) }),
   };
 }
 
@@ -193,10 +175,11 @@ function peopleOf(payload: TaskPayload, config: Config): Omit<PeopleSource, 'roo
 
 function pageOf(payload: TaskPayload, url: string | null, config: Config): PageSource {
   const { video, audio, webGL } = payload;
-  const { width, height, frameRate } = video ?? usualPage;
+  const { width, height } = video ?? usualPage;
+  const fps = video?.frameRate ?? usualPage.fps;
   return {
-    ...{ kind: 'page', url, width, height, fps: frameRate, loadTimeoutMs: config.pageLoadTimeoutMs },
-    ...(video ? { encoding: { ...usualEncoding, bitrate: video.bitrate } } : {}),
+    ...{ kind: 'page', url, width, height, fps, loadTimeoutMs: config.pageLoadTimeoutMs },
+    ...(video ? { encoding: encodingAt(video.bitrate) } : {}),
     task: { output: outputOf(payload), naming: namingOf(payload, config), sound: audio, webGL },
   };
 }

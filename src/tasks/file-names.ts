@@ -56,9 +56,8 @@ export function patternProblem(pattern: string, { isOfRoom }: { isOfRoom: boolea
  * never begins with a dot. Two files may be given the same one.
  */
 export function fileName({ pattern, region, room }: FileNaming, { taskId, startedAt, user, index }: NamedFile): string {
-  const [date, time] = startedAt.toISOString().split('T') as [string, string];
   const values: Record<Placeholder, string> = {
-    ...{ date, time: time.slice(0, 8).replaceAll(':', '-') },
+    ...namedTime(startedAt),
     ...{ region, room: room ?? '', user: user ?? '', index: `${index}`, task: taskId },
   };
   const name = pattern
@@ -69,12 +68,17 @@ export function fileName({ pattern, region, room }: FileNaming, { taskId, starte
   return name || taskId;
 }
 
-/** Letters with marks keep their letter; whatever else no file system wants becomes `_`. */
-const plain = (text: string): string =>
-  text
-    .normalize('NFKD')
-    .replace(/\p{M}/gu, '')
-    .replace(/[^A-Za-z0-9 ._-]+/g, '_');
+/** What no file system wants becomes `_`. */
+const plain = (text: string): string => withoutMarks(text).replace(/[^A-Za-z0-9 ._-]+/g, '_');
+
+/** Letters with marks keep their letter. */
+export const withoutMarks = (text: string): string => text.normalize('NFKD').replace(/\p{M}/gu, '');
+
+/** Day and time in UTC as names of files have them: `YYYY-MM-DD`, `HH-MM-SS`. */
+export function namedTime(at: Date): { date: string; time: string } {
+  const [date, time] = at.toISOString().split('T') as [string, string];
+  return { date, time: time.slice(0, 8).replaceAll(':', '-') };
+}
 
 /** Gives each name once: what was given before gets `-2`, `-3` and so on. Upper and lower case are no difference to all file systems. */
 export function uniqueNames(): (name: string) => string {

@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest';
-import { uuidOf } from '../../schema/ids.js';
 import { connectMediaServer } from '../../src/media/connect.js';
 import type { MediaServer } from '../../src/media/media-server.js';
 import { api } from '../testkit/api.js';
 import { readSound } from '../testkit/media-read.js';
 import { toneShares } from '../testkit/people-read.js';
 import { createRecordingKit, type RecordedFile, type RecordingKit, type TestRecording } from '../testkit/recordings.js';
+import { ensuredRoom } from '../testkit/room-tokens.js';
 import { colourOf, filmOf, heardTone, personSize, publishPeople, type RtpPerson } from '../testkit/rtp-people.js';
 
 const stack = inject('stack');
@@ -33,12 +33,8 @@ afterAll(async () => {
 
 /** A room with these people in it. */
 async function roomWith(...people: RtpPerson[]): Promise<string> {
-  const { ensureRoom } = await api(stack.apiKey).get<{ ensureRoom: { room: { id: string } } }>(
-    'mutation($input: EnsureRoomInput!) { ensureRoom(input: $input) { ... on EnsureRoomPayload { room { id } } } }',
-    { input: { name: `recorded ${crypto.randomUUID()}` } },
-  );
-  const { id } = ensureRoom.room;
-  const present = await publishPeople(server, uuidOf(id, ['Room']) as string, people);
+  const { id, roomId } = await ensuredRoom(api(stack.apiKey), `recorded ${crypto.randomUUID()}`);
+  const present = await publishPeople(server, roomId, people);
   onTestFinished(() => present.leave());
   return id;
 }

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { uuidOf } from '../../schema/ids.js';
 import { connectMediaServer } from '../../src/media/connect.js';
 import type { MediaServer } from '../../src/media/media-server.js';
 import { probe } from '../../worker/ffmpeg/probe.js';
@@ -13,6 +12,7 @@ import { type ArchiveKit, createArchiveKit } from '../testkit/archives.js';
 import { expectPlayable } from '../testkit/media.js';
 import { readSound } from '../testkit/media-read.js';
 import { gridPlaces, isHue, readHue } from '../testkit/people-read.js';
+import { ensuredRoom } from '../testkit/room-tokens.js';
 import { colourOf, heardTone, publishPeople, type RtpPeople } from '../testkit/rtp-people.js';
 import { unpackTar } from '../testkit/tar.js';
 
@@ -45,18 +45,14 @@ afterAll(async () => {
 });
 
 test('sixteen people are all seen in the recording of their room, and each has a whole file of their own', async () => {
-  const { ensureRoom } = await api(stack.apiKey).get<{ ensureRoom: { room: { id: string } } }>(
-    'mutation($input: EnsureRoomInput!) { ensureRoom(input: $input) { ... on EnsureRoomPayload { room { id } } } }',
-    { input: { name: `crowded ${crypto.randomUUID()}` } },
-  );
-  const roomId = ensureRoom.room.id;
+  const { id, roomId } = await ensuredRoom(api(stack.apiKey), `crowded ${crypto.randomUUID()}`);
   present = await publishPeople(
     server,
-    uuidOf(roomId, ['Room']) as string,
+    roomId,
     people.map(({ identity, colour, tone }) => ({ identity, colour, tone })),
   );
   const archive = await kit.start({
-    ...{ url: undefined, roomId, ...size, maxDuration: 120, individualStreamRecord: true },
+    ...{ url: undefined, roomId: id, ...size, maxDuration: 120, individualStreamRecord: true },
   });
   await archive.recordedFor(12_000);
   await archive.stop();

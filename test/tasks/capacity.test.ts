@@ -1,10 +1,10 @@
 /** What clients see of recorders and of the queue. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Client } from 'pg';
-import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { api } from '../testkit/api.js';
 import { type ArchiveKit, createArchiveKit } from '../testkit/archives.js';
+import { holdPlacement } from '../testkit/placement.js';
 
 const stack = inject('stack');
 const client = api(stack.apiKey);
@@ -29,14 +29,6 @@ interface Capacity {
   pools: Pool[];
 }
 const capacityFields = 'workers queueLength scheduled pools { pool slots used free waiting load }';
-
-/** As long as it lasts no job gets a machine: the lock of src/services/placement.ts is held. */
-async function holdPlacement(): Promise<void> {
-  const connection = new Client({ connectionString: stack.databaseUrl });
-  await connection.connect();
-  await connection.query('SELECT pg_advisory_lock(7263001)');
-  onTestFinished(() => connection.end());
-}
 
 async function jobsSeen(ids: string[]) {
   const { nodes } = await client.get<{

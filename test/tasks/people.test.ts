@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest';
-import { uuidOf } from '../../schema/ids.js';
 import { connectMediaServer } from '../../src/media/connect.js';
 import type { MediaServer } from '../../src/media/media-server.js';
 import { probe } from '../../worker/ffmpeg/probe.js';
@@ -12,6 +11,7 @@ import { api } from '../testkit/api.js';
 import { expectTogether } from '../testkit/media.js';
 import { readBeepsAndFlashes, readFrames, readSound } from '../testkit/media-read.js';
 import { recorderProcesses } from '../testkit/recorder-processes.js';
+import { ensuredRoom } from '../testkit/room-tokens.js';
 import {
   colourOf,
   filmOf,
@@ -52,11 +52,7 @@ interface Room {
 
 async function newRoom(): Promise<Room> {
   const channel = `task ${crypto.randomUUID()}`;
-  const { ensureRoom } = await api(stack.apiKey).get<{ ensureRoom: { room: { id: string } } }>(
-    'mutation($input: EnsureRoomInput!) { ensureRoom(input: $input) { ... on EnsureRoomPayload { room { id } } } }',
-    { input: { name: channel } },
-  );
-  const roomId = uuidOf(ensureRoom.room.id, ['Room']) as string;
+  const { roomId } = await ensuredRoom(api(stack.apiKey), channel);
   return {
     channel,
     async enter(...who) {

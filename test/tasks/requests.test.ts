@@ -1,13 +1,12 @@
 /** Tasks as they are asked for: nothing is accepted twice, nothing that cannot be, and a stop is never forgotten. */
-import { Client } from 'pg';
-import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { TaskPayloadInput } from '../../examples/client/gql/graphql.js';
-import { uuidFrom } from '../../schema/ids.js';
 import { createDatabase, type Database } from '../../src/db.js';
 import { api } from '../testkit/api.js';
 import { livePage, servePages } from '../testkit/host.js';
+import { holdPlacement } from '../testkit/placement.js';
 import type { RefusedError } from '../testkit/recordings.js';
-import { testRoom } from '../testkit/room-tokens.js';
+import { ensuredRoom, testRoom } from '../testkit/room-tokens.js';
 import { createTaskKit, type TaskKit, type TestTask } from '../testkit/tasks.js';
 
 const stack = inject('stack');
@@ -20,31 +19,13 @@ beforeAll(async () => {
   kit = createTaskKit(stack);
   db = createDatabase(stack.databaseUrl);
   channel = `tasks.${crypto.randomUUID()}`;
-  const { ensureRoom } = await api(stack.apiKey).get<{ ensureRoom: { room: { id: string } } }>(
-    'mutation($input: EnsureRoomInput!) { ensureRoom(input: $input) { ... on EnsureRoomPayload { room { id } } } }',
-    { input: { name: channel } },
-  );
-  roomId = uuidFrom(ensureRoom.room.id, ['Room'], 'room');
+  ({ roomId } = await ensuredRoom(api(stack.apiKey), channel));
   ({ projectId } = await db.room.findUniqueOrThrow({ where: { id: roomId } }));
 });
 afterAll(async () => {
   await db.$disconnect();
   await kit.close();
 });
-
-/** As long as it lasts no job gets a machine: the lock of src/services/placement.ts is held. */
-async function holdPlacement(): Promise<() => Promise<void>> {
-  const client = new Client({ connectionString: stack.databaseUrl });
-  await client.connect();
-  await client.query('SELECT pg_advisory_lock(7263001)');
-  let isHeld = true;
-  const release = async () => {
-    if (isHeld) await client.end();
-    isHeld = false;
-  };
-  onTestFinished(release);
-  return release;
-}
 
 async function ended(task: TestTask): Promise<void> {
   await task.finish();

@@ -66,8 +66,7 @@ export function createFileActivities(
     const profiles = job.automatic && job.session ? (job.session.profiles as unknown as PlaybackProfile[]) : [];
     const wanted = { ...page, renditions: profiles.length > 0 };
     if (parts) await fetchShippedParts({ store: parts, jobFolder: folder, jobId, diskReserveBytes, wanted, signal });
-    const recorded = await findRecorded(folder);
-    if (ended && recorded.parts.length + recorded.tracks.length === 0) throw new PartsGoneError();
+    if (ended && !(await isAnythingLeft(folder))) throw new PartsGoneError();
     const base = shownProgress(job);
     if (page?.keep === false)
       return captures.delivered(jobId, await measureJob(folder, config.recorder, signal), version);
@@ -138,6 +137,11 @@ export function createFileActivities(
         throw ApplicationFailure.nonRetryable('None of the parts could be read: no file was made of them.');
       }),
   };
+}
+
+async function isAnythingLeft(folder: string): Promise<boolean> {
+  const { parts, tracks } = await findRecorded(folder);
+  return parts.length + tracks.length > 0;
 }
 
 function namer(naming: FileNaming, taskId: string): FinalizeOptions['fileName'] {
