@@ -54,7 +54,7 @@ const activities: RecorderActivities = {
 async function report(): Promise<void> {
   const storageId = (await announcedStorage(db)) ?? '';
   await machines.report({
-    ...{ id: machineId, version: '0.0.0', slots, copySlots: 0, isDraining: false, storageId },
+    ...{ id: machineId, version: '0.0.0', slots, copySlots: 0, displays: slots, isDraining: false, storageId },
     ...{ inputHost: '127.0.0.1', freeBytes: null },
   });
 }

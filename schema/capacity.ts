@@ -1,7 +1,7 @@
 /** What recorders can take, and who they are. */
 import type { Capacity as CapacityShape, PoolCapacity } from '../src/events/capacity-feed.js';
 import { Stream } from '../src/events/source.js';
-import type { Pool } from '../src/jobs/admission.js';
+import type { Pool } from '../src/jobs/cost.js';
 import type { WorkerFacts, WorkerState } from '../src/services/capacity.js';
 import { builder } from './builder.js';
 
@@ -84,9 +84,22 @@ const Worker = builder.objectRef<WorkerFacts>('Worker').implement({
     copySlots: t.exposeInt('copySlots', { description: 'How many it copies at once.' }),
     encoding: t.int({ description: 'How many jobs it encodes now.', resolve: ({ jobs }) => jobs.encode }),
     copying: t.int({ description: 'How many it copies now.', resolve: ({ jobs }) => jobs.copy }),
+    displays: t.exposeInt('displays', {
+      nullable: true,
+      description: 'How many pages it can show at once: 0 where it has no browser. Null when unknown.',
+    }),
     cpus: t.exposeInt('cpus', { description: 'How many processors it has.' }),
+    reservedCores: t.float({
+      description: 'How many of them are kept for the jobs it has.',
+      resolve: ({ reserved }) => reserved.cores,
+    }),
     load: t.exposeFloat('load', { description: 'How many of them were wanted on average over the last minute.' }),
     memory: t.field({ type: 'BigInt', description: 'Bytes.', resolve: ({ memory }) => memory }),
+    reservedMemory: t.field({
+      type: 'BigInt',
+      description: 'Bytes that are kept for the jobs it has.',
+      resolve: ({ reserved }) => BigInt(reserved.memoryBytes),
+    }),
     freeMemory: t.field({ type: 'BigInt', description: 'Bytes.', resolve: ({ freeMemory }) => freeMemory }),
     freeDisk: t.field({
       type: 'BigInt',

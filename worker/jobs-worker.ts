@@ -53,13 +53,13 @@ export async function startJobsWorker(config: Config, log: Logger): Promise<Runn
   const wake = createWake(db);
   const client = createTemporalClient(config);
   const engine = createEngine(client);
-  const placement = createPlacement({ db, engine, config, log });
   const transitions = createTransitions({ db, wake, config });
+  const placement = createPlacement({ db, wake, engine, transitions, config, log });
   const captures = createCaptures({ db, wake, transitions });
   const worker = await startTemporalWorker(config, log, {
     taskQueue: jobsTaskQueue,
     workflowBundle: { codePath: join(config.projectRoot, 'build', 'workflows.js') },
-    activities: createJobActivities({ captures, transitions, placement, wake }),
+    activities: createJobActivities({ db, captures, transitions, placement, wake }),
   });
   const gate = createGate({ policy: callbackPolicy(config) });
   const deliverer = createDeliverer({ db, gate, secrets: createWebhookSecrets({ db }) });

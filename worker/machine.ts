@@ -1,4 +1,5 @@
 /** Which machine this is, and where the jobs it records lie. */
+import { spawnSync } from 'node:child_process';
 import { statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, dataFolder } from '../src/config.js';
@@ -17,6 +18,12 @@ export function freeBytes(config: Config): number | null {
   } catch {
     return null;
   }
+}
+
+/** How many pages it can show at once: as many as it takes jobs that encode, if it has all that a page needs. */
+export function displays({ recorder }: Config): number {
+  const isThere = (program: string) => spawnSync('sh', ['-c', 'command -v "$1"', 'sh', program]).status === 0;
+  return [recorder.chromium, 'Xvfb', 'pulseaudio'].every(isThere) ? recorder.slots : 0;
 }
 
 export const jobsFolder = (config: Config): string => dataFolder(config, 'jobs');

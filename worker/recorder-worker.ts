@@ -5,12 +5,13 @@ import { createRoomTokens } from '../src/auth/room-tokens.js';
 import { type Config, inputHostOf, requireDatabaseUrl } from '../src/config.js';
 import { createDatabase } from '../src/db.js';
 import { createWake } from '../src/events/outbox.js';
-import { type Pool, pools } from '../src/jobs/admission.js';
+import { type Pool, pools } from '../src/jobs/cost.js';
 import { recorderTaskQueue } from '../src/jobs/messages.js';
 import { repeat } from '../src/repeat.js';
 import { createCaptures } from '../src/services/captures.js';
+import { readRooms } from '../src/services/machine-rooms.js';
 import { createMachines, type ReportOutcome } from '../src/services/machines.js';
-import { readQueue, readRecordedOn, readRooms } from '../src/services/queue.js';
+import { readQueue, readRecordedOn } from '../src/services/queue.js';
 import { createTransitions } from '../src/services/transitions.js';
 import { createViewerPageUrl } from '../src/services/viewer-page.js';
 import { storageIdentity } from '../src/storage/identity.js';
@@ -20,7 +21,7 @@ import { version } from '../src/version.js';
 import { failAbandonedAttempts } from './activities/leases.js';
 import { createRecorderActivities } from './activities/recorder.js';
 import { createWork } from './activities/work.js';
-import { freeBytes, machineId } from './machine.js';
+import { displays, freeBytes, machineId } from './machine.js';
 import { startStatsWriter } from './stats.js';
 import { createSweep } from './sweep.js';
 import { type RunningWorker, startTemporalWorker } from './temporal-worker.js';
@@ -82,12 +83,14 @@ export async function startRecorderWorker(config: Config, log: Logger): Promise<
   const machines = createMachines({ db, wake });
   let { slots, copySlots } = config.recorder;
   let isDraining = false;
+  const shows = displays(config);
+  if (shows === 0) log.warn('this machine records no pages: Chromium, Xvfb or PulseAudio is missing');
   const inputHost = inputHostOf(config);
   const storageId = storageIdentity(config);
   let told: ReportOutcome['kind'] = 'offered';
   const report = async (): Promise<void> => {
     const outcome = await machines.report({
-      ...{ id, version, slots, copySlots, isDraining, inputHost, storageId },
+      ...{ id, version, slots, copySlots, displays: shows, isDraining, inputHost, storageId },
       freeBytes: freeBytes(config),
     });
     if (outcome.kind === 'storage-unknown') setTimeout(() => reporting.now(), newInstallationLookMs).unref();
@@ -115,7 +118,7 @@ export async function startRecorderWorker(config: Config, log: Logger): Promise<
   /** As many as others have places for: until then they are recorded here. */
   async function giveAway(): Promise<void> {
     const others = (await readRooms(db)).filter(({ machineId }) => machineId !== id);
-    const waiting = (await readQueue(db, 1)).filter(({ isInterrupted }) => isInterrupted);
+    const waiting = (await readQueue(db, pools, 1)).filter(({ isInterrupted }) => isInterrupted);
     const free = (pool: Pool) =>
       others.reduce((sum, { freeSlots }) => sum + freeSlots[pool], 0) -
       waiting.filter((job) => job.pool === pool).length;

@@ -74,7 +74,9 @@ export async function job(input: JobInput): Promise<void> {
       }
       if (run.end || !run.machineId) break;
       if (!run.placed) continue;
-      await enter('STARTING');
+      const { state } = await enter('STARTING');
+      // It ended while we were being started.
+      if (isTerminal(state)) return close();
       if (run.end) break;
       machines.add(run.machineId);
       const result = await recordOn(run.machineId);
@@ -203,6 +205,10 @@ export async function job(input: JobInput): Promise<void> {
       if (!isTerminal(state)) await finalize(cause);
       else if (cause.reason === 'STANDBY_TIMEOUT') await discard();
     } else await finalize(cause);
+    await close();
+  }
+
+  async function close(): Promise<void> {
     run.over = true;
     await condition(allHandlersFinished);
   }

@@ -2,8 +2,8 @@
 import type { Logger } from 'pino';
 import type { Database } from '../db.js';
 import { Prisma } from '../generated/prisma/client.js';
-import { type Pool, pools } from '../jobs/admission.js';
-import { poolOfJob, readRooms } from '../services/queue.js';
+import { type Pool, pools } from '../jobs/cost.js';
+import { readRooms } from '../services/machine-rooms.js';
 import { createLatestValues, type Follow } from './latest-values.js';
 
 export interface PoolCapacity {
@@ -71,7 +71,7 @@ const isSame = (told: Capacity, now: Capacity): boolean =>
 
 async function readWaiting(db: Database): Promise<Map<Pool, number>> {
   const rows = await db.$queryRaw<{ pool: Pool; count: bigint }[]>(Prisma.sql`
-    SELECT ${poolOfJob} AS pool, count(*) AS count FROM placement JOIN job ON job.id = placement.job_id
+    SELECT job.pool, count(*) AS count FROM placement JOIN job ON job.id = placement.job_id
      WHERE placement.machine_id IS NULL AND job.state <> 'FINALIZING' GROUP BY 1`);
   return new Map(rows.map(({ pool, count }) => [pool, Number(count)]));
 }

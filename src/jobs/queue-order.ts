@@ -1,5 +1,5 @@
 /** Who is served next of those that wait for a machine, and when that will be at the latest. */
-import type { Pool } from './admission.js';
+import type { Pool } from './cost.js';
 
 /** Of one project's jobs, which go first. */
 export const priorities = ['LOW', 'NORMAL', 'HIGH'] as const;

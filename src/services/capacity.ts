@@ -4,10 +4,11 @@ import type { Database } from '../db.js';
 import type { Capacity, CapacityFeed } from '../events/capacity-feed.js';
 import type { LatestSource } from '../events/source.js';
 import type { Machine } from '../generated/prisma/client.js';
-import { type Pool, pools } from '../jobs/admission.js';
+import { type Pool, pools } from '../jobs/cost.js';
 import { expectedStarts } from '../jobs/queue-order.js';
+import { type MachineRoom, readRooms } from './machine-rooms.js';
 import { machineSilenceMs } from './machines.js';
-import { readEnds, readQueue, readRooms } from './queue.js';
+import { readEnds, readQueue } from './queue.js';
 
 /** Where a job is that waits for a machine. */
 export interface QueuePlace {
@@ -22,6 +23,8 @@ export type WorkerState = 'ONLINE' | 'DRAINING' | 'LOST';
 export interface WorkerFacts extends Machine {
   state: WorkerState;
   jobs: Record<Pool, number>;
+  /** What is kept for them. */
+  reserved: MachineRoom['reserved'];
 }
 
 /** Machines that were not heard of for longer are not told of any more. */
@@ -31,7 +34,7 @@ const mostOfEach = 20_000;
 
 export function createCapacity({ db, feed }: { db: Database; feed: CapacityFeed }) {
   async function places(): Promise<Map<string, QueuePlace>> {
-    const [queue, rooms, ends] = [await readQueue(db, mostOfEach), await readRooms(db), await readEnds(db)];
+    const [queue, rooms, ends] = [await readQueue(db, pools, mostOfEach), await readRooms(db), await readEnds(db)];
     const now = Date.now();
     const found = new Map<string, QueuePlace>();
     for (const pool of pools) {
@@ -69,6 +72,7 @@ export function createCapacity({ db, feed }: { db: Database; feed: CapacityFeed 
           ...machine,
           state: isLost ? 'LOST' : machine.isDraining ? 'DRAINING' : 'ONLINE',
           jobs: rooms.get(machine.id)?.jobs ?? { encode: 0, copy: 0 },
+          reserved: rooms.get(machine.id)?.reserved ?? { cores: 0, memoryBytes: 0 },
         };
       });
     },

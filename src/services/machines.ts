@@ -13,6 +13,8 @@ export interface MachineReport {
   /** How many jobs it takes at once, those that encode and those that only copy what comes; with 0 it gets no more of them. */
   slots: number;
   copySlots: number;
+  /** How many pages it can show at once; 0 where it has no browser, or no screen or sound for one. */
+  displays: number;
   /** The name under which those who send to its ports reach it. */
   inputHost: string;
   /** It finishes what it has, and takes no more. */

@@ -15,7 +15,8 @@ const overdueMs = 30_000;
 
 /**
  * Starts the workflow of every unfinished job that has none: the request that should have started it died, or Temporal's
- * store was lost. Answers how many were started. Safe to run in several processes: a workflow starts once.
+ * store was lost. One that waits to be placed, or to be told where, has none until the allocator starts it. Answers how many
+ * were started. Safe to run in several processes: a workflow starts once.
  */
 export async function reconcile(deps: { db: Database; engine: Engine; config: Config; log: Logger }): Promise<number> {
   const { db, engine, config, log } = deps;
@@ -27,6 +28,7 @@ export async function reconcile(deps: { db: Database; engine: Engine; config: Co
       where: {
         state: { in: unfinished },
         stateSince: { lt: new Date(Date.now() - graceMs) },
+        NOT: { state: 'QUEUED', placement: { toldAt: null } },
         ...(after ? { id: { gt: after } } : {}),
       },
       orderBy: { id: 'asc' },

@@ -7,6 +7,7 @@ import { appendJobEvent, eventsChannel, placementChannel, type Wake } from '../e
 import type { Prisma } from '../generated/prisma/client.js';
 import { expectedBytes, expectedPeopleBytes, expectedStreamBytes, reservedMs } from '../jobs/bitrate.js';
 import type { Source } from '../jobs/capture.js';
+import { costOf } from '../jobs/cost.js';
 import type { JobKind } from '../jobs/states.js';
 import type { Engine } from '../temporal/client.js';
 import { jobInput, queueTimeoutOf } from './job-input.js';
@@ -75,6 +76,7 @@ export function createJobStarter(deps: { db: Database; wake: Wake; config: Confi
             ...{ ...row, ...detail, id: jobId, state, launchAt, maxDurationMs },
             source: source as unknown as Prisma.InputJsonObject,
             expectedBytes: bytesOf(source, maxDurationMs),
+            ...costOf(source),
             accessTokenHash: token.hash,
             eventSequence: 1,
             deadlineAt: launchAt ?? new Date(Date.now() + queueTimeoutOf(row.kind, config)),
@@ -88,8 +90,9 @@ export function createJobStarter(deps: { db: Database; wake: Wake; config: Confi
       if (!started) return null as Guarded extends true ? null : never;
       if (started.created) {
         wake(eventsChannel);
-        // The row is its own outbox: nobody waits for the engine, and should this fail, the reconciler starts the workflow.
-        void engine.startJob(jobInput(started.created, config)).catch(() => {});
+        // Its workflow begins when it is placed: very many may wait. What is to be launched has a timer instead: nobody waits
+        // for the engine, and should this fail, the reconciler starts it.
+        if (launchAt) void engine.startJob(jobInput(started.created, config)).catch(() => {});
         wake(placementChannel);
       }
       return { jobId: started.jobId, accessToken: started.created ? token.token : null, sequence: 1 };

@@ -102,7 +102,21 @@ export function createEngine(client: Client) {
     async stop(jobId: string, reason: JobReason): Promise<EngineAnswer> {
       return ask(jobId, 'stop', `stop-for:${reason}`, { reason });
     },
-    /** True once the job's workflow knows its machine; false when there is no such workflow (yet). */
+    /** Tells the job's workflow its machine; where there is none, starts it with that. */
+    async startPlaced(input: JobInput, placed: PlacedSignal): Promise<void> {
+      await client.withDeadline(Date.now() + startDeadlineMs, () =>
+        client.workflow.signalWithStart('job', {
+          workflowId: jobWorkflowId(input.jobId),
+          taskQueue: jobsTaskQueue,
+          args: [input],
+          signal: placedSignalName,
+          signalArgs: [placed],
+          // It may be the successor of one that was lost.
+          workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+        }),
+      );
+    },
+    /** True once the job's workflow knows its machine; false when there is no such workflow. */
     async tellPlaced(jobId: string, placed: PlacedSignal): Promise<boolean> {
       try {
         await client.withDeadline(Date.now() + startDeadlineMs, () =>

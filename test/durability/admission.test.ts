@@ -1,12 +1,18 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { msToTs } from '@temporalio/common/lib/time.js';
 import { pino } from 'pino';
 import { v7 as uuid } from 'uuid';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { childEnvironment, loadConfig } from '../../src/config.js';
 import type { Database } from '../../src/db.js';
 import { createWake } from '../../src/events/outbox.js';
-import { admit, type Pool, type Room } from '../../src/jobs/admission.js';
+import { type Amounts, admit, type Room, type WaitingJob } from '../../src/jobs/admission.js';
 import { expectedBytes } from '../../src/jobs/bitrate.js';
+import type { Source } from '../../src/jobs/capture.js';
+import { costOf } from '../../src/jobs/cost.js';
+import { jobWorkflowId } from '../../src/jobs/messages.js';
 import { createCaptures } from '../../src/services/captures.js';
+import { explainWait } from '../../src/services/machine-rooms.js';
 import { createPlacement } from '../../src/services/placement.js';
 import { createTransitions } from '../../src/services/transitions.js';
 import { createEngine, createTemporalClient } from '../../src/temporal/client.js';
@@ -14,12 +20,24 @@ import { createJobActivities } from '../../worker/activities/jobs.js';
 import { type OwnDatabase, ownDatabase } from '../testkit/database.js';
 import { createJobRow, createProject } from '../testkit/jobs.js';
 
-const room = (machineId: string, more: Partial<Room> = {}): Room => ({
-  ...{ machineId, jobs: { encode: 0, copy: 0 }, freeSlots: { encode: 2, copy: 2 } },
-  ...{ freeBytes: 100, freeBytesWhenIdle: 100 },
+const amounts = (more: Partial<Amounts> = {}): Amounts => ({
+  ...{ cores: { encode: 4, copy: 4 }, memoryBytes: 100, displays: 4, diskBytes: 100 },
   ...more,
 });
-const job = (jobId: string, bytes = 10, pool: Pool = 'encode') => ({ jobId, expectedBytes: bytes, pool });
+const room = (machineId: string, more: Partial<Room> = {}): Room => ({
+  ...{ machineId, jobs: { encode: 0, copy: 0 }, freeSlots: { encode: 2, copy: 2 } },
+  ...{ free: amounts(), whenIdle: amounts() },
+  ...more,
+});
+const withDisk = (free: number, whenIdle = 100): Partial<Room> => ({
+  ...{ free: amounts({ diskBytes: free }), whenIdle: amounts({ diskBytes: whenIdle }) },
+});
+const job = (jobId: string, more: Partial<WaitingJob> = {}): WaitingJob => ({
+  ...{ jobId, pool: 'encode', cores: 1, memoryBytes: 10, displays: 1, diskBytes: 10 },
+  ...more,
+});
+const disk = (diskBytes: number) => ({ diskBytes });
+const copied = { pool: 'copy', displays: 0 } as const;
 const encode = (count: number) => ({ encode: count, copy: 2 });
 const places = (waiting: ReturnType<typeof job>[], rooms: Room[]) =>
   Object.fromEntries(admit(waiting, rooms).map(({ jobId, machineId }) => [jobId, machineId]));
@@ -32,33 +50,60 @@ describe('admission', () => {
       c: 'x',
     });
     expect(places([job('a'), job('b')], [room('x', { freeSlots: encode(1) })])).toEqual({ a: 'x' });
-    expect(places([job('a', 60)], [room('x', { freeBytes: 50 }), room('y', { jobs: { encode: 1, copy: 0 } })])).toEqual(
-      { a: 'y' },
-    );
+    expect(
+      places([job('a', disk(60))], [room('x', withDisk(50)), room('y', { jobs: { encode: 1, copy: 0 } })]),
+    ).toEqual({ a: 'y' });
   });
 
   test('two jobs do not get the same room on a disk', () => {
-    expect(places([job('a', 60), job('b', 60)], [room('x', { freeBytesWhenIdle: 0 })])).toEqual({ a: 'x' });
+    expect(places([job('a', disk(60)), job('b', disk(60))], [room('x', withDisk(100, 0))])).toEqual({ a: 'x' });
   });
 
   test('streams that are copied have places of their own, and neither kind waits for the other', () => {
-    const waiting = [job('a'), job('b'), job('c', 10, 'copy'), job('d', 10, 'copy'), job('e', 10, 'copy')];
+    const waiting = [job('a'), job('b'), job('c', copied), job('d', copied), job('e', copied)];
     expect(places(waiting, [room('x', { freeSlots: { encode: 1, copy: 2 } })])).toEqual({ a: 'x', c: 'x', d: 'x' });
-    expect(places([job('a', 10, 'copy')], [room('x', { freeSlots: { encode: 5, copy: 0 } })])).toEqual({});
+    expect(places([job('a', copied)], [room('x', { freeSlots: { encode: 5, copy: 0 } })])).toEqual({});
     const busy = room('x', { jobs: { encode: 0, copy: 3 }, freeSlots: { encode: 2, copy: 9 } });
-    expect(places([job('a', 10, 'copy')], [busy, room('y', { jobs: { encode: 1, copy: 0 } })])).toEqual({ a: 'y' });
+    expect(places([job('a', copied)], [busy, room('y', { jobs: { encode: 1, copy: 0 } })])).toEqual({ a: 'y' });
   });
 
   test('a job too large for every machine holds up nobody', () => {
-    expect(places([job('huge', 1_000), job('small')], [room('x')])).toEqual({ small: 'x' });
+    expect(places([job('huge', disk(1_000)), job('small')], [room('x')])).toEqual({ small: 'x' });
   });
 
   test('a job that fits once the present ones have ended is not overtaken where it will go, and elsewhere it is', () => {
-    const busy = { freeBytes: 30, jobs: { encode: 1, copy: 0 } };
-    expect(places([job('large', 80), job('small')], [room('x', busy)])).toEqual({});
-    expect(
-      places([job('large', 80), job('small')], [room('x', busy), room('y', { ...busy, freeBytesWhenIdle: 60 })]),
-    ).toEqual({ small: 'y' });
+    const busy = { ...withDisk(30), jobs: { encode: 1, copy: 0 } };
+    const waiting = [job('large', disk(80)), job('small'), job('copied', copied)];
+    expect(places(waiting, [room('x', busy)])).toEqual({});
+    expect(places(waiting, [room('x', busy), room('y', { ...busy, ...withDisk(30, 60) })])).toEqual({
+      ...{ small: 'y', copied: 'y' },
+    });
+  });
+
+  test('pages that take more processors than others take the room of several, and streams go on beside them', () => {
+    const x = room('x', { freeSlots: encode(4), free: amounts({ cores: { encode: 2.5, copy: 4 } }) });
+    const waiting = [job('a', { cores: 1.5 }), job('b', { cores: 1.5 }), job('c'), job('d', copied)];
+    // The second gets its turn before those behind it.
+    expect(places(waiting, [x])).toEqual({ a: 'x', d: 'x' });
+    expect(places(waiting, [x, room('y')])).toEqual({ a: 'x', b: 'y', c: 'x', d: 'y' });
+  });
+
+  test('one that takes more processors or memory than there are gets a machine of its own', () => {
+    const huge = job('huge', { cores: 9, memoryBytes: 900 });
+    expect(places([huge, job('a')], [room('x')])).toEqual({ huge: 'x' });
+    expect(places([huge], [room('x', { free: amounts({ cores: { encode: 3, copy: 4 } }) })])).toEqual({});
+    expect(places([huge], [room('x', { free: amounts({ memoryBytes: 90 }) })])).toEqual({});
+  });
+
+  test('what was not begun yet has its memory and its screen all the same', () => {
+    const waiting = [job('a', { memoryBytes: 60 }), job('b', { memoryBytes: 60 })];
+    expect(places(waiting, [room('x')])).toEqual({ a: 'x' });
+    expect(places([job('a'), job('b')], [room('x', { free: amounts({ displays: 1 }) })])).toEqual({ a: 'x' });
+  });
+
+  test('a machine without screens takes what needs none', () => {
+    const blind = room('blind', { free: amounts({ displays: 0 }), whenIdle: amounts({ displays: 0 }) });
+    expect(places([job('page'), job('transcoded', { displays: 0 })], [blind])).toEqual({ transcoded: 'blind' });
   });
 
   test('a place is kept for who is to launch soon, but not from whoever was interrupted', () => {
@@ -67,8 +112,8 @@ describe('admission', () => {
     expect(admit([job('a'), { ...job('b'), isInterrupted: true }], [x], [job('soon')])).toEqual([
       { jobId: 'b', machineId: 'x' },
     ]);
-    expect(admit([job('a')], [x], [job('soon', 10, 'copy')])).toEqual([{ jobId: 'a', machineId: 'x' }]);
-    expect(admit([job('a', 60)], [room('x')], [job('soon', 60)])).toEqual([]);
+    expect(admit([job('a')], [x], [job('soon', copied)])).toEqual([{ jobId: 'a', machineId: 'x' }]);
+    expect(admit([job('a', disk(60))], [room('x')], [job('soon', disk(60))])).toEqual([]);
   });
 
   test('what a job may need grows with its picture and its length', () => {
@@ -84,13 +129,29 @@ describe('placing jobs', () => {
   let db: Database;
   let projectId: string;
   const gigabyte = 1_000_000_000n;
-  const config = loadConfig(childEnvironment({ TEMPORAL_ADDRESS: inject('stack').temporalAddress }));
+  // Nobody works there: what is started stays as it began.
+  const namespace = 'placing';
+  const config = loadConfig(
+    childEnvironment({ TEMPORAL_ADDRESS: inject('stack').temporalAddress, TEMPORAL_NAMESPACE: namespace }),
+  );
   const client = createTemporalClient(config);
+  const engine = createEngine(client);
 
   beforeAll(async () => {
     own = await ownDatabase();
     db = own.db;
     projectId = await createProject(db);
+    await client.workflowService.registerNamespace({
+      namespace,
+      workflowExecutionRetentionPeriod: msToTs('1 day'),
+    });
+    // The server takes a moment to know it.
+    const isKnown = () =>
+      engine.isRunning('nobody').then(
+        () => true,
+        () => false,
+      );
+    while (!(await isKnown())) await sleep(100);
   });
   beforeEach(async () => {
     await db.placement.deleteMany();
@@ -101,7 +162,11 @@ describe('placing jobs', () => {
     await own.remove();
   });
 
-  const placement = () => createPlacement({ db, engine: createEngine(client), config, log: pino({ level: 'silent' }) });
+  const placement = () => {
+    const wake = createWake(db);
+    const transitions = createTransitions({ db, wake, config });
+    return createPlacement({ ...{ db, wake, engine, transitions, config }, log: pino({ level: 'silent' }) });
+  };
 
   async function waiting(expected: bigint): Promise<string> {
     const jobId = await createJobRow(db, projectId);
@@ -139,7 +204,8 @@ describe('placing jobs', () => {
   async function ofRecording(recordingId: string, mode: 'COPY' | 'TRANSCODE' = 'COPY'): Promise<string> {
     const jobId = await waiting(1n);
     const source = { kind: 'stream', recording: { video: { mode } } };
-    await db.job.update({ where: { id: jobId }, data: { recordingId, kind: 'RECORDING', source } });
+    const { pool } = costOf(source as Source);
+    await db.job.update({ where: { id: jobId }, data: { recordingId, kind: 'RECORDING', source, pool } });
     return jobId;
   }
   const recording = async (): Promise<string> => {
@@ -247,12 +313,71 @@ describe('placing jobs', () => {
     expect(await machineOf(jobId)).toBe('n');
   });
 
+  test('a job that waits has no workflow: that begins, and knows its machine, when the job is placed', async () => {
+    const jobId = await waiting(1n);
+    await placement().run();
+    expect(await engine.isRunning(jobId)).toBe(false);
+    await machine('m', null);
+    await placement().run();
+    expect(await engine.isRunning(jobId)).toBe(true);
+    expect((await db.placement.findUniqueOrThrow({ where: { jobId } })).toldAt).not.toBeNull();
+    // The same machine, told again because the answer was lost.
+    await db.placement.updateMany({ where: { jobId }, data: { toldAt: null } });
+    await placement().run();
+    const { events } = await client.workflow.getHandle(jobWorkflowId(jobId)).fetchHistory();
+    const types = events?.map(({ workflowExecutionSignaledEventAttributes: signal }) => signal?.signalName);
+    expect(types?.filter(Boolean)).toEqual(['placed', 'placed']);
+  });
+
+  test('whoever waits past its deadline is given up, and whoever was placed before is not', async () => {
+    const [late, placed, patient] = [await waiting(1n), await waiting(1n), await waiting(1n)];
+    const deadlineAt = new Date(Date.now() - 1_000);
+    await machine('m', null);
+    await db.placement.update({ where: { jobId: placed }, data: { machineId: 'm' } });
+    await db.job.updateMany({ where: { id: { in: [late, placed] } }, data: { deadlineAt } });
+    await db.machine.updateMany({ data: { slots: 1 } });
+    await placement().run();
+    const states = await Promise.all(
+      [late, placed, patient].map((id) => db.job.findUniqueOrThrow({ where: { id }, include: { placement: true } })),
+    );
+    expect(states.map(({ state, reason, placement: place }) => [state, reason, place?.machineId])).toEqual([
+      ['EXPIRED', 'QUEUE_TIMEOUT', undefined],
+      ['QUEUED', null, 'm'],
+      ['QUEUED', null, null],
+    ]);
+    const events = await db.event.findMany({ where: { jobId: late }, orderBy: { jobSequence: 'asc' } });
+    expect(events.map(({ payload }) => (payload as { state: string }).state)).toEqual(['QUEUED', 'EXPIRED']);
+  });
+
+  test('a job that ended between asking for a place and being given one holds none', async () => {
+    const jobId = await createJobRow(db, projectId, 'CANCELED');
+    await placement().request(jobId);
+    expect(await db.placement.findUnique({ where: { jobId } })).toBeNull();
+  });
+
+  test('a job that expires for want of memory, or of anybody who shows pages, says so', async () => {
+    const jobId = await waiting(1n);
+    await db.job.update({ where: { id: jobId }, data: { displays: 1, memoryBytes: 2n * gigabyte } });
+    await machine('m', null);
+    await db.machine.updateMany({ data: { displays: 0 } });
+    expect(await explainWait(db, jobId)).toMatch(/No recorder can show pages/);
+    await db.machine.updateMany({ data: { displays: 1, memory: 4n * gigabyte, freeMemory: 4n * gigabyte } });
+    expect(await explainWait(db, jobId)).toBeUndefined();
+    const other = await waiting(1n);
+    await db.job.update({ where: { id: other }, data: { memoryBytes: 2n * gigabyte } });
+    await placement().run();
+    expect(await machineOf(jobId)).toBe('m');
+    expect(await machineOf(other)).toBeNull();
+    expect(await explainWait(db, other)).toMatch(/enough memory in time: 2\.0 GB may be needed, 1\.6 GB at most/);
+  });
+
   test('a job that expires for want of disk says so', async () => {
     await machine('m', gigabyte);
     const large = await waiting(5n * gigabyte);
     const wake = createWake(db);
     const transitions = createTransitions({ db, wake, config });
     const activities = createJobActivities({
+      db,
       captures: createCaptures({ db, wake, transitions }),
       transitions,
       placement: placement(),

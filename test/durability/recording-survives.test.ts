@@ -69,13 +69,6 @@ describe('a recording survives', () => {
     expect(result.gaps.map(({ cause }) => cause)).toEqual(['HOST_DIED']);
   }, 150_000);
 
-  test('a job that ended between being asked for and being placed holds no place', async () => {
-    const { projectId } = await db.apiKey.findFirstOrThrow();
-    const jobId = await createJobRow(db, projectId, 'CANCELED');
-    await db.placement.create({ data: { jobId } });
-    await expect.poll(() => db.placement.findUnique({ where: { jobId } })).toBeNull();
-  });
-
   test('the loss of its workflow: the reconciler starts another, which goes on where the recording is', async () => {
     const archive = await kit.start({ maxDuration: 60 });
     await archive.recordedFor(2_000);

@@ -70,6 +70,7 @@ describe('a machine that keeps files where the API does not look', () => {
         version: '1',
         slots: 3,
         copySlots: 9,
+        displays: 3,
         isDraining: false,
         inputHost: 'here',
         freeBytes: null,
