@@ -1,5 +1,6 @@
-/** `npm run bench -- NAME [--quick] [--json]`: one measured claim, beside the peer it is measured against. */
+/** `npm run bench -- NAME [--quick | --full] [--json]`: one measured claim, beside the peer it is measured against. */
 import { benchCapture } from './capture.js';
+import { benchCost } from './cost.js';
 import { benchJobs } from './jobs.js';
 import { benchLatency } from './latency.js';
 import { benchLists } from './lists.js';
@@ -14,10 +15,14 @@ import { benchStart } from './start.js';
 import { benchSync } from './sync.js';
 import { benchTracks } from './tracks.js';
 
-const benches: Record<string, { about: string; run: (quick: boolean) => Promise<BenchResult> }> = {
+const benches: Record<string, { about: string; run: (quick: boolean, full: boolean) => Promise<BenchResult> }> = {
   capture: {
     about: 'cores used while a page is recorded, against the same programs started by hand',
     run: benchCapture,
+  },
+  cost: {
+    about: 'what recorders take of processors and memory, against what is reserved for them before they start',
+    run: benchCost,
   },
   realtime: {
     about: 'deliveries a second and core at 1,000 sockets on one topic, against other GraphQL servers',
@@ -53,7 +58,8 @@ const benches: Record<string, { about: string; run: (quick: boolean) => Promise<
     run: benchRecording,
   },
   scale: {
-    about: 'what a job costs after many others, against the first, with a recorder that records nothing',
+    about:
+      'what a job costs after 10,000 others (100,000 with --full), against the first, with a recorder that records nothing',
     run: benchScale,
   },
   start: { about: 'from a request to the first recorded frame, against the launch of a browser', run: benchStart },
@@ -63,16 +69,16 @@ const words = process.argv.slice(2);
 const flags = new Set(words.filter((word) => word.startsWith('--')));
 const [name] = words.filter((word) => !word.startsWith('--'));
 const bench = name === undefined ? undefined : benches[name];
-const unknown = [...flags].filter((flag) => flag !== '--quick' && flag !== '--json');
+const unknown = [...flags].filter((flag) => !['--quick', '--full', '--json'].includes(flag));
 if (!bench || unknown.length > 0) {
   if (unknown.length > 0) console.error(`There is no option ${unknown.join(', ')}.`);
   else if (name !== undefined) console.error(`There is no benchmark "${name}".`);
-  console.error('Usage: npm run bench -- NAME [--quick] [--json]\n');
+  console.error('Usage: npm run bench -- NAME [--quick | --full] [--json]\n');
   for (const [each, { about }] of Object.entries(benches)) console.error(`  ${each.padEnd(10)}${about}`);
   process.exit(2);
 }
 
-const result = await bench.run(flags.has('--quick')).catch((error: unknown): BenchResult => {
+const result = await bench.run(flags.has('--quick'), flags.has('--full')).catch((error: unknown): BenchResult => {
   console.error(error instanceof Error ? error.stack : error);
   const nothing = { value: null, floor: null, ratio: null, goal: null };
   return { name: name as string, unit: '', ...nothing, ok: false, details: { error: String(error) } };

@@ -35,13 +35,13 @@ function encodingCores(picture: Picture): number {
 }
 
 /** The browser, its screen and its sound beside the encoder. */
-const browser = { cores: 0.37, memoryBytes: 500 * megabyte };
+const browser = { cores: 0.37, memoryBytes: 750 * megabyte };
 /** What a page may draw with WebGL is drawn by processors. */
 const webGLCores = 0.6;
 /** A recorder host that only copies. */
-const host = { cores: 0.02, memoryBytes: 80 * megabyte };
+const host = { cores: 0.02, memoryBytes: 60 * megabyte };
 const encoderBytes = 150 * megabyte;
-const person = { cores: 0.015, memoryBytes: 35 * megabyte };
+const person = { cores: 0.01, memoryBytes: 15 * megabyte };
 /** Of a room of which it is not known who will come. */
 const usualPeople = 4;
 
