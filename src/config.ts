@@ -318,8 +318,10 @@ export function requireMediaServer(config: Config): MediaServerAddress {
   return { url, apiSecret, adminKey };
 }
 
-/** The environment of a process of ours: this one's, with settings replaced. */
-export function childEnvironment(overrides: Partial<Record<keyof typeof settings.shape, string>>): NodeJS.ProcessEnv {
+/** The environment of a process of ours: this one's, with settings, and how Node is to run it, replaced. */
+export function childEnvironment(
+  overrides: Partial<Record<keyof typeof settings.shape | 'NODE_OPTIONS', string>>,
+): NodeJS.ProcessEnv {
   return { ...process.env, ...overrides };
 }
 
