@@ -4,6 +4,7 @@ import { type Config, requireDatabaseUrl, requireMediaServer } from '../src/conf
 import { createDatabase } from '../src/db.js';
 import { createWake } from '../src/events/outbox.js';
 import { createMediaLink } from '../src/media/media-link.js';
+import { createJobEnds } from '../src/services/job-ends.js';
 import { createLostRenders } from '../src/services/lost-renders.js';
 import { createRoomRecordings } from '../src/services/room-recordings.js';
 import { createJobStarter } from '../src/services/start-job.js';
@@ -28,7 +29,7 @@ export async function startRoomsWorker(config: Config, log: Logger): Promise<Run
     const wake = createWake(db);
     const starter = createJobStarter({ db, wake, config, engine });
     const looks = [
-      createRoomRecordings({ db, config, engine, starter, log }).look,
+      createRoomRecordings({ db, config, ends: createJobEnds({ db, config, engine }), starter, log }).look,
       createLostRenders({ db, media, log }).look,
     ];
     const free = async () => {

@@ -1,10 +1,6 @@
 /** What a job's workflow knows of its job, and how that changes. */
 import type { JobInput } from '../src/jobs/messages.js';
 import type { JobReason } from '../src/jobs/reasons.js';
-import type { JobState } from '../src/jobs/states.js';
-
-/** States of a job of which something was recorded. */
-export const recordedStates: readonly JobState[] = ['RECORDING', 'RECONNECTING', 'PAUSED'];
 
 export interface Cause {
   reason: JobReason;

@@ -11,9 +11,9 @@ import {
 import type { HostOutcome } from '../src/jobs/capture.js';
 import type { FinalizeResult, HandedOver, JobInput, TransitionInput } from '../src/jobs/messages.js';
 import { intendedEnds, type JobFailure } from '../src/jobs/reasons.js';
-import { isTerminal, type JobState, stateLimitsMs } from '../src/jobs/states.js';
+import { hasBegun, isTerminal, type JobState, stateLimitsMs } from '../src/jobs/states.js';
 import { finalizeLimitMs, recorderOn, records } from './activities.js';
-import { type Cause, createJobRun, recordedStates } from './job-run.js';
+import { type Cause, createJobRun } from './job-run.js';
 import { answerRequests } from './requests.js';
 
 /** The recorder counts the maximum itself, to the frame; the workflow steps in only when it is this much too late. */
@@ -36,7 +36,7 @@ export async function job(input: JobInput): Promise<void> {
   const enter = async (to: JobState, more?: Omit<TransitionInput, 'jobId' | 'to'>) => {
     const answer = await records.transition({ jobId, to, ...more });
     // The row may know of a first frame that we were not told of.
-    if (recordedStates.includes(answer.state)) run.recordingSince ??= Date.now();
+    if (hasBegun(answer.state)) run.recordingSince ??= Date.now();
     return answer;
   };
   answerRequests({

@@ -12,9 +12,9 @@ import {
   standbySignalName,
   type TransitionInput,
 } from '../src/jobs/messages.js';
-import type { JobRequest, JobState } from '../src/jobs/states.js';
+import { hasBegun, type JobRequest, type JobState } from '../src/jobs/states.js';
 import { records } from './activities.js';
-import { type JobRun, recordedStates } from './job-run.js';
+import type { JobRun } from './job-run.js';
 
 const stopUpdate = defineUpdate<RequestAnswer, [StopRequest | undefined]>('stop' satisfies JobRequest);
 const cancelUpdate = defineUpdate<RequestAnswer>('cancel' satisfies JobRequest);
@@ -81,7 +81,7 @@ export function answerRequests(options: {
       const from = ['STARTING', 'STANDBY'] as const;
       const stopping = run.placed ? await enter('STOPPING', { reason: 'CANCELED', from }) : undefined;
       // It began to record just before, which nobody had told us: what is there is kept, as after a stop.
-      if (stopping && recordedStates.includes(stopping.state)) run.end = { reason: 'USER_INITIATED' };
+      if (stopping && hasBegun(stopping.state)) run.end = { reason: 'USER_INITIATED' };
       if (stopping && stopping.state !== 'QUEUED') return stopping;
       return enter('CANCELED', { reason: 'CANCELED' });
     },

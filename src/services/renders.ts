@@ -7,7 +7,7 @@ import type { Prisma, Render } from '../generated/prisma/client.js';
 import type { PageSource } from '../jobs/capture.js';
 import type { CallbackUrlCheck } from '../webhooks/callback-url.js';
 import { ValidationError } from './errors.js';
-import { createdWithin, idsWithin, type PageQuery, withoutCursor } from './job-pages.js';
+import { idsWithin, type PageQuery, rowsWithin, withoutCursor } from './job-pages.js';
 import { requestIdRule } from './requests.js';
 import { jobName, parsed, priorityRule, type Sources, sourceFields, wholeSeconds } from './sources.js';
 import type { JobStarter, StartedJob } from './start-job.js';
@@ -52,9 +52,7 @@ export function createRenders(deps: {
   const { db, config, starter, sources, checkCallbackUrl } = deps;
 
   const where = (filter: RenderFilter, viewer: Viewer, id = idsWithin(filter)): Prisma.RenderWhereInput => ({
-    ...visibleJobs(viewer),
-    AND: { id },
-    createdAt: createdWithin(filter),
+    ...rowsWithin(filter, viewer, id),
     ...(filter.roomId === undefined ? {} : { job: { roomId: { in: filter.roomId ? [filter.roomId] : [] } } }),
   });
 

@@ -8,21 +8,17 @@ import type { Database } from '../db.js';
 import { lockRoom } from '../events/outbox.js';
 import type { PageSource } from '../jobs/capture.js';
 import { liveStates as live } from '../jobs/states.js';
-import { limitedTo } from '../limited.js';
 import type { RecordingSpec } from '../rooms/profiles.js';
-import type { Engine } from '../temporal/client.js';
+import type { JobEnds } from './job-ends.js';
 import type { JobStarter } from './start-job.js';
 
 /** The longest that one job may record; a session that goes on after it is recorded by another. */
 const longestRecordingMs = 21_600_000;
 /** A recording that failed is begun anew this long after its end at the earliest. */
 const retryAfterMs = 30_000;
-/** Ends asked of the engine at once; each may take 15 s when it does not answer. */
-const endsAtOnce = 8;
 
 interface Over {
   id: string;
-  state: string;
   reason: 'SESSION_ENDED' | 'IDLE_TIMEOUT' | 'USER_INITIATED';
 }
 
@@ -36,11 +32,11 @@ export interface RoomRecordings {
 export function createRoomRecordings(deps: {
   db: Database;
   config: Config;
-  engine: Engine;
+  ends: JobEnds;
   starter: JobStarter;
   log: Logger;
 }): RoomRecordings {
-  const { db, config, engine, starter, log } = deps;
+  const { db, config, ends, starter, log } = deps;
 
   /** Jobs of a room that were there before it went live belong to the session that began then. */
   async function adopt(): Promise<void> {
@@ -114,7 +110,7 @@ export function createRoomRecordings(deps: {
    */
   async function end(): Promise<void> {
     const over = await db.$queryRaw<Over[]>`
-      SELECT job.id, job.state::text AS state,
+      SELECT job.id,
              CASE WHEN put_out.media_id IS NOT NULL THEN 'USER_INITIATED'
                   WHEN job.automatic OR room.deleted_at IS NOT NULL THEN 'SESSION_ENDED'
                   ELSE 'IDLE_TIMEOUT' END AS reason
@@ -138,19 +134,11 @@ export function createRoomRecordings(deps: {
                                  WHERE participant.room_id = job.room_id AND participant.kind <> 'RENDER')
                           ELSE (SELECT max(last_seen_at) FROM session WHERE session.room_id = job.room_id) END)
                    < now() - job.idle_timeout_ms * interval '1 millisecond'))`;
-    await Promise.all(over.map(limitedTo(endsAtOnce)(endOne)));
-  }
-
-  async function endOne({ id, state, reason }: Over): Promise<void> {
-    try {
-      // What has not begun to record will have nothing to record.
-      const begun = ['RECORDING', 'RECONNECTING', 'PAUSED'].includes(state);
-      const answer = begun ? await engine.stop(id, reason) : await engine.ask(id, 'cancel', `cancel-for:${reason}`);
-      // Without a workflow it is asked again: the reconciler starts one within a minute.
-      if (answer.kind !== 'granted') return;
-      log.info({ jobId: id, reason }, 'a job of a room was ended, as nobody is there for it any more');
-    } catch (error) {
-      log.warn({ jobId: id, err: error }, 'a job of a room could not be ended yet');
+    for (const reason of new Set(over.map((job) => job.reason))) {
+      const ids = over.filter((job) => job.reason === reason).map(({ id }) => id);
+      log.info({ jobIds: ids, reason }, 'jobs of rooms are ended, as nobody is there for them any more');
+      for (const { jobId, error } of await ends.endAll(ids, reason))
+        log.warn({ jobId, err: error }, 'a job of a room could not be ended yet');
     }
   }
 

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { api } from '../testkit/api.js';
 import { type ArchiveKit, createArchiveKit } from '../testkit/archives.js';
 import { holdPlacement } from '../testkit/placement.js';
+import { ensuredRoom } from '../testkit/room-tokens.js';
 
 const stack = inject('stack');
 const client = api(stack.apiKey);
@@ -65,6 +66,14 @@ test('a scheduled job begins at its launch time, and is counted', async () => {
   const { capacity } = await client.get<{ capacity: Capacity }>(`{ capacity { ${capacityFields} } }`);
   expect(capacity.scheduled).toBeGreaterThanOrEqual(1);
   await archive.cancel();
+}, 60_000);
+
+test('a job that waits for a machine is given up when its room is deleted', async () => {
+  await holdPlacement();
+  const { id: roomId } = await ensuredRoom(client, `waiting ${crypto.randomUUID()}`);
+  const archive = await kit.start({ roomId, url: undefined });
+  await client.get('mutation($id: ID!) { deleteRoom(input: { roomId: $id }) { __typename } }', { id: roomId });
+  expect((await archive.until('CANCELED')).state).toBe('CANCELED');
 }, 60_000);
 
 test('capacity is followed: what is taken is told within seconds, and what is free again', async () => {
