@@ -19,7 +19,9 @@ const PoolCapacityType = builder.objectRef<PoolCapacity>('PoolCapacity').impleme
     pool: t.field({ type: JobPoolEnum, description: 'For which jobs.', resolve: ({ pool }) => pool }),
     slots: t.exposeInt('slots', { description: 'How many there are.' }),
     used: t.exposeInt('used', { description: 'How many are taken.' }),
-    free: t.exposeInt('free', { description: 'How many are left.' }),
+    free: t.exposeInt('free', {
+      description: 'How many are left: fewer than the rest while jobs take more than one place is meant for.',
+    }),
     waiting: t.exposeInt('waiting', { description: 'How many jobs wait for one.' }),
     load: t.float({
       description: 'Share of them that is taken, 0 to 1; 1 where there are none.',

@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { Database } from '../db.js';
 import { Prisma } from '../generated/prisma/client.js';
 import { type Pool, pools } from '../jobs/cost.js';
-import { readRooms } from '../services/machine-rooms.js';
+import { placesLeft, readRooms } from '../services/machine-rooms.js';
 import { createLatestValues, type Follow } from './latest-values.js';
 
 export interface PoolCapacity {
@@ -11,6 +11,7 @@ export interface PoolCapacity {
   /** Places of all recorders that are there. */
   slots: number;
   used: number;
+  /** Fewer than the rest where a job takes more than one place is meant for. */
   free: number;
   /** Jobs that wait for one. */
   waiting: number;
@@ -43,7 +44,7 @@ export function createCapacityFeed({ db, log }: { db: Database; log: Logger }): 
         pool,
         slots: sum(({ slots }) => slots[pool]),
         used: sum(({ jobs }) => jobs[pool]),
-        free: sum(({ freeSlots }) => freeSlots[pool]),
+        free: sum((room) => placesLeft(room, pool)),
         waiting: waiting.get(pool) ?? 0,
       };
     });

@@ -80,7 +80,7 @@ export function admit(
 }
 
 /** Sums of fractions of processors are not exact. */
-const tolerance = 1e-6;
+export const tolerance = 1e-6;
 
 /** What there is too little of for a job; null when it fits. Of processors and memory it takes no more than there would ever be. */
 export function lacks(job: WaitingJob, free: Amounts, whenIdle: Amounts): keyof Amounts | null {

@@ -6,7 +6,7 @@ import type { LatestSource } from '../events/source.js';
 import type { Machine } from '../generated/prisma/client.js';
 import { type Pool, pools } from '../jobs/cost.js';
 import { expectedStarts } from '../jobs/queue-order.js';
-import { type MachineRoom, readRooms } from './machine-rooms.js';
+import { type MachineRoom, placesLeft, readRooms } from './machine-rooms.js';
 import { machineSilenceMs } from './machines.js';
 import { readEnds, readQueue } from './queue.js';
 
@@ -39,7 +39,7 @@ export function createCapacity({ db, feed }: { db: Database; feed: CapacityFeed 
     const found = new Map<string, QueuePlace>();
     for (const pool of pools) {
       const waiting = queue.filter((each) => each.pool === pool);
-      const free = rooms.reduce((sum, { freeSlots }) => sum + freeSlots[pool], 0);
+      const free = rooms.reduce((sum, room) => sum + placesLeft(room, pool), 0);
       const own = ends.filter((each) => each.pool === pool).map(({ endsAt }) => endsAt);
       const starts = expectedStarts(waiting, { free, ends: own, now });
       for (const [index, { jobId }] of waiting.entries()) {

@@ -1,6 +1,6 @@
 /** What each machine has, and what the jobs that are placed on it leave of it. */
 import type { Database, Transaction } from '../db.js';
-import { type Amounts, lacks, type Room } from '../jobs/admission.js';
+import { type Amounts, lacks, type Room, tolerance } from '../jobs/admission.js';
 import { coresOfSlot, type Pool } from '../jobs/cost.js';
 import { machineSilenceMs } from './machines.js';
 
@@ -106,6 +106,11 @@ function memoryOf(row: RoomRow): { free: number; whenIdle: number } {
   if (total === 0) return { free: unknown, whenIdle: unknown };
   const most = total * shareOfMemory;
   return { free: Math.min(most - used, measured - young), whenIdle: Math.min(most, measured + used) };
+}
+
+/** How many more jobs of a pool a machine takes that need what one place is meant for: larger ones leave fewer than there are slots. */
+export function placesLeft({ freeSlots, free }: Pick<Room, 'freeSlots' | 'free'>, pool: Pool): number {
+  return Math.max(0, Math.min(freeSlots[pool], Math.floor(free.cores[pool] / coresOfSlot[pool] + tolerance)));
 }
 
 /** Why a job waits for so long, where there is more to say than that all recorders are busy; else undefined. */

@@ -9,10 +9,10 @@ import { createWake } from '../../src/events/outbox.js';
 import { type Amounts, admit, type Room, type WaitingJob } from '../../src/jobs/admission.js';
 import { expectedBytes } from '../../src/jobs/bitrate.js';
 import type { Source } from '../../src/jobs/capture.js';
-import { costOf } from '../../src/jobs/cost.js';
+import { coresOfSlot, costOf } from '../../src/jobs/cost.js';
 import { jobWorkflowId } from '../../src/jobs/messages.js';
 import { createCaptures } from '../../src/services/captures.js';
-import { explainWait } from '../../src/services/machine-rooms.js';
+import { explainWait, placesLeft } from '../../src/services/machine-rooms.js';
 import { createPlacement } from '../../src/services/placement.js';
 import { createTransitions } from '../../src/services/transitions.js';
 import { createEngine, createTemporalClient } from '../../src/temporal/client.js';
@@ -99,6 +99,14 @@ describe('admission', () => {
     const waiting = [job('a', { memoryBytes: 60 }), job('b', { memoryBytes: 60 })];
     expect(places(waiting, [room('x')])).toEqual({ a: 'x' });
     expect(places([job('a'), job('b')], [room('x', { free: amounts({ displays: 1 }) })])).toEqual({ a: 'x' });
+  });
+
+  test('places that larger jobs take up are not left for others', () => {
+    const cores = { encode: 2 * coresOfSlot.encode, copy: 0 };
+    expect(placesLeft(room('x', { freeSlots: encode(3), free: amounts({ cores }) }), 'encode')).toBe(2);
+    expect(placesLeft(room('x', { freeSlots: encode(1), free: amounts({ cores }) }), 'encode')).toBe(1);
+    const none = { encode: -0.2, copy: 0 };
+    expect(placesLeft(room('x', { freeSlots: encode(1), free: amounts({ cores: none }) }), 'encode')).toBe(0);
   });
 
   test('a machine without screens takes what needs none', () => {
