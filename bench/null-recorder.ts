@@ -55,7 +55,8 @@ async function report(): Promise<void> {
   const storageId = (await announcedStorage(db)) ?? '';
   await machines.report({
     ...{ id: machineId, version: '0.0.0', slots, copySlots: 0, displays: slots, isDraining: false, storageId },
-    ...{ inputHost: '127.0.0.1', freeBytes: null },
+    // What its jobs would take does not limit who records nothing.
+    ...{ inputHost: '127.0.0.1', freeBytes: null, cpus: 0, load: 0, memory: 0, freeMemory: 0 },
   });
 }
 

@@ -1,6 +1,7 @@
 /** Which machine this is, and where the jobs it records lie. */
 import { spawnSync } from 'node:child_process';
 import { statfsSync } from 'node:fs';
+import { availableParallelism, freemem, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { type Config, dataFolder } from '../src/config.js';
 import { lastingId } from '../src/lasting-id.js';
@@ -19,6 +20,12 @@ export function freeBytes(config: Config): number | null {
     return null;
   }
 }
+
+/** How busy it is; memory that only caches files counts as free. */
+export const loadOfMachine = () => ({
+  ...{ cpus: availableParallelism(), load: loadavg()[0] ?? 0 },
+  ...{ memory: totalmem(), freeMemory: freemem() },
+});
 
 /** How many pages it can show at once: as many as it takes jobs that encode, if it has all that a page needs. */
 export function displays({ recorder }: Config): number {

@@ -21,7 +21,7 @@ import { version } from '../src/version.js';
 import { failAbandonedAttempts } from './activities/leases.js';
 import { createRecorderActivities } from './activities/recorder.js';
 import { createWork } from './activities/work.js';
-import { displays, freeBytes, machineId } from './machine.js';
+import { displays, freeBytes, loadOfMachine, machineId } from './machine.js';
 import { startStatsWriter } from './stats.js';
 import { createSweep } from './sweep.js';
 import { type RunningWorker, startTemporalWorker } from './temporal-worker.js';
@@ -92,6 +92,7 @@ export async function startRecorderWorker(config: Config, log: Logger): Promise<
     const outcome = await machines.report({
       ...{ id, version, slots, copySlots, displays: shows, isDraining, inputHost, storageId },
       freeBytes: freeBytes(config),
+      ...loadOfMachine(),
     });
     if (outcome.kind === 'storage-unknown') setTimeout(() => reporting.now(), newInstallationLookMs).unref();
     if (outcome.kind !== told) tellOutcome(outcome, storageId, log);

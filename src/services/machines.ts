@@ -1,5 +1,5 @@
 /** The machines that record, as they report themselves. */
-import { availableParallelism, freemem, hostname, loadavg, totalmem } from 'node:os';
+import { hostname } from 'node:os';
 import type { Database } from '../db.js';
 import { placementChannel, type Wake } from '../events/outbox.js';
 import { announcedStorage } from '../installation.js';
@@ -23,6 +23,12 @@ export interface MachineReport {
   freeBytes: number | null;
   /** Where it puts files (storageIdentity). */
   storageId: string;
+  /** Processors, and how many of them were busy on average over the last minute. */
+  cpus: number;
+  load: number;
+  /** Bytes; 0 when unknown. */
+  memory: number;
+  freeMemory: number;
 }
 
 /** What became of a report: with another storage than the API's, or before that is known, a machine offers no slots. */
@@ -31,19 +37,13 @@ export type ReportOutcome =
   | { kind: 'other-storage'; servedFrom: string }
   | { kind: 'storage-unknown' };
 
-/** How busy this machine is; memory that only caches files counts as free. */
-const loadOfMachine = () => ({
-  ...{ cpus: availableParallelism(), load: loadavg()[0] ?? 0 },
-  ...{ memory: totalmem(), freeMemory: freemem() },
-});
-
 export function createMachines({ db, wake }: { db: Database; wake: Wake }) {
   return {
     /** A sign of life, with what the machine offers: nothing, as long as clients could not fetch what it makes. */
     async report({ storageId, ...machine }: MachineReport): Promise<ReportOutcome> {
       const servedFrom = await announcedStorage(db);
       const offered = servedFrom === storageId ? {} : { slots: 0, copySlots: 0 };
-      const row = { ...machine, ...offered, ...loadOfMachine(), hostname: hostname(), lastSeenAt: new Date() };
+      const row = { ...machine, ...offered, hostname: hostname(), lastSeenAt: new Date() };
       await db.machine.upsert({ where: { id: machine.id }, create: row, update: row });
       wake(placementChannel);
       if (servedFrom === null) return { kind: 'storage-unknown' };

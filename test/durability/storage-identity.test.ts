@@ -71,6 +71,7 @@ describe('a machine that keeps files where the API does not look', () => {
         slots: 3,
         copySlots: 9,
         displays: 3,
+        ...{ cpus: 2, load: 0, memory: 0, freeMemory: 0 },
         isDraining: false,
         inputHost: 'here',
         freeBytes: null,
