@@ -27,6 +27,7 @@ test('there is a history of every way a job can go', () => {
     'standby-expired',
     'paused-and-resumed',
     'pause-expired',
+    'placed-before-it-began',
   ]) {
     expect([...ways]).toContain(way);
   }
