@@ -5,63 +5,22 @@ import { ConflictError, NotFoundError, UrlRefusedError, ValidationError } from '
 import type { JobAnswer } from '../src/services/jobs.js';
 import type { StartedJob } from '../src/services/start-job.js';
 import { Archive } from './archive.js';
+import { archiveInputFields } from './archive-input.js';
 import { builder } from './builder.js';
 import { uuidFrom } from './ids.js';
 import { requestErrors, requestIdDescription } from './job-requests.js';
-import { sourceInputFields, sourceWishFrom } from './sources.js';
-import { startedFields, startInputFields } from './start-fields.js';
+import { sourceWishFrom } from './sources.js';
+import { startedFields } from './start-fields.js';
 
 const StartArchiveInput = builder.inputType('StartArchiveInput', {
   description: 'What to record, and how.',
   fields: (t) => ({
-    ...sourceInputFields(t),
-    width: t.int({
-      required: false,
-      description: 'Pixels, 320 to 1920, 640 when left out. Odd ones are rounded up to even.',
-    }),
-    height: t.int({
-      required: false,
-      description: 'Pixels, 240 to 1080, 480 when left out. Odd ones are rounded up to even.',
-    }),
-    maxDuration: t.int({
-      required: false,
-      description:
-        'Seconds from the first frame until it stops by itself, pauses excluded; 1 to 21,600, 300 when left out.',
-    }),
-    hasAudio: t.boolean({ required: false, description: 'Whether the result has sound; true when left out.' }),
-    hasVideo: t.boolean({ required: false, description: 'Whether the result has a picture; true when left out.' }),
-    individualStreamRecord: t.boolean({
-      required: false,
-      description:
-        'Whether each participant of the room, or each media element of the page, is recorded to files of its own too, as it is published: they are delivered together in one `.tar`. False when left out.',
-    }),
-    broadcastUrl: t.string({
-      required: false,
-      description:
-        'Where it is broadcast to while it is captured, an rtmp or rtmps address with its stream key; at most 2,048 characters. See `updateJobOutputs` for more of them.',
-    }),
-    record: t.boolean({
-      required: false,
-      description:
-        'Whether a file is made of it; true when left out, but false with a `broadcastUrl`: a broadcast has no downloadable result unless this is given.',
-    }),
-    idleTimeout: t.int({
-      required: false,
-      description:
-        'Of a room: seconds after which it stops by itself when nobody publishes, 5 to 86,400, 60 when left out.',
-    }),
-    autostart: t.boolean({
-      required: false,
-      description:
-        'Whether recording begins as soon as the page is ready; true when left out. False: it waits in STANDBY for `beginArchive`, 15 minutes unless set otherwise.',
-    }),
+    ...archiveInputFields(t, '300 when left out'),
     launchTime: t.field({
       type: 'DateTime',
       required: false,
       description: 'When to start, at most a year ahead; until then it is SCHEDULED. At once when left out or past.',
     }),
-    ...startInputFields(t),
-    name: t.string({ required: false, description: 'Whatever helps to recognise it; at most 200 characters.' }),
     requestId: t.string({
       required: false,
       description:

@@ -14,6 +14,7 @@ export const nodeTypes = [
   'Recording',
   'Render',
   'Room',
+  'Schedule',
   'Session',
   'Task',
   'WebhookDelivery',

@@ -21,6 +21,7 @@ const finders: Record<NodeType, Find> = {
   Recording: (query, id, { services, viewer }) => services.recordingPages.find(query, id, viewer),
   Render: (query, id, { services, viewer }) => services.renders.find(query, id, viewer),
   Room: (query, id, { services, viewer }) => services.rooms.find(query, id, viewer),
+  Schedule: (query, id, { services, viewer }) => services.schedules.find(query, id, viewer),
   Session: (query, id, { services, viewer }) => services.sessions.find(query, id, viewer),
   Task: (query, id, { services, viewer }) => services.tasks.find(query, id, viewer),
   WebhookDelivery: (query, id, { services, viewer }) => services.webhooks.find(query, id, viewer),

@@ -10,7 +10,7 @@ import { Participant, ParticipantTrack } from './participant.js';
 import { Room } from './room.js';
 import { Session } from './session.js';
 
-type Happened = Extract<StreamItem, { kind: 'event'; jobId: null }>;
+type Happened = Extract<StreamItem, { kind: 'event'; jobId: null; roomId: string }>;
 type Told<Type extends RoomEventType> = Happened & { payload: Extract<RoomEventPayload, { type: Type }> };
 
 const RoomEvent = builder.interfaceRef<Happened>('RoomEvent').implement({

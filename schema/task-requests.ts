@@ -41,7 +41,7 @@ const TaskAudioInput = builder.inputType('TaskAudioInput', {
 
 const patternWords = Object.entries(placeholders).map(([name, meaning]) => `\`{${name}}\` (${meaning})`);
 
-const TaskPayloadInput = builder.inputType('TaskPayloadInput', {
+export const TaskPayloadInput = builder.inputType('TaskPayloadInput', {
   description: 'What to record. A room needs its `channel`, a page its `url`.',
   fields: (t) => ({
     layout: t.field({ type: TaskLayoutEnum, required: false, description: 'What to record; FLAT when left out.' }),

@@ -37,7 +37,7 @@ interface ShownPayload {
   fileNames: string[];
 }
 
-const TaskPayloadType = builder.objectRef<ShownPayload>('TaskPayload').implement({
+export const TaskPayloadType = builder.objectRef<ShownPayload>('TaskPayload').implement({
   description: 'What a task records, with the defaults of what was left out. Credentials are not shown again.',
   fields: (t) => ({
     layout: t.field({

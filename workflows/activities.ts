@@ -1,12 +1,20 @@
 /** The activities as workflows see them, each with its time limits. */
 import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow';
 import { type JobActivities, type JobInput, type RecorderActivities, recorderTaskQueue } from '../src/jobs/messages.js';
+import type { ScheduleActivities } from '../src/jobs/schedule-messages.js';
 import { stateLimitsMs } from '../src/jobs/states.js';
 
 /** Short database work. Tried for ever: a Postgres outage delays a job's end and loses nothing. */
 export const records = proxyActivities<JobActivities>({
   startToCloseTimeout: '10s',
   retry: { initialInterval: '200ms', maximumInterval: '5s' },
+});
+
+/** The row is asked just before a job stops by it: whoever waits for Postgres longer than this stops as it was told. */
+export const { stopTime } = proxyActivities<ScheduleActivities>({
+  scheduleToCloseTimeout: '2s',
+  startToCloseTimeout: '2s',
+  retry: { initialInterval: '100ms' },
 });
 
 const usualMachineTimeoutMs = 60_000;

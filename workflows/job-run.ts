@@ -21,6 +21,8 @@ export interface JobRun {
   begun: boolean;
   /** When the first frame was recorded, epoch ms. */
   recordingSince: number | undefined;
+  /** When it is to end, whatever it is at, epoch ms; undefined: at no certain time. */
+  stopAt: number | undefined;
   /** Since when it is paused, epoch ms; undefined when it is not. */
   pausedSince: number | undefined;
   /** Ends the job; the first reason stays. */
@@ -32,7 +34,7 @@ export interface JobRun {
   leftMs(): number;
 }
 
-export function createJobRun({ resume, maxDurationMs, standbyTimeoutMs }: JobInput): JobRun {
+export function createJobRun({ resume, maxDurationMs, standbyTimeoutMs, stopAt }: JobInput): JobRun {
   const pausedForMs = resume?.pausedForMs;
   let pausedMs = 0;
   return {
@@ -43,6 +45,7 @@ export function createJobRun({ resume, maxDurationMs, standbyTimeoutMs }: JobInp
     standbySince: undefined,
     begun: standbyTimeoutMs === undefined || resume?.begun === true,
     recordingSince: resume?.elapsedMs == null ? undefined : Date.now() - resume.elapsedMs - (pausedForMs ?? 0),
+    stopAt,
     pausedSince: pausedForMs === undefined ? undefined : Date.now() - pausedForMs,
     halt(reason, message) {
       this.end ??= { reason, message };

@@ -12,7 +12,7 @@ import type { HostOutcome } from '../src/jobs/capture.js';
 import type { FinalizeResult, HandedOver, JobInput, TransitionInput } from '../src/jobs/messages.js';
 import { intendedEnds, type JobFailure } from '../src/jobs/reasons.js';
 import { hasBegun, isTerminal, type JobState, stateLimitsMs } from '../src/jobs/states.js';
-import { finalizeLimitMs, recorderOn, records } from './activities.js';
+import { finalizeLimitMs, recorderOn, records, stopTime } from './activities.js';
 import { type Cause, createJobRun } from './job-run.js';
 import { answerRequests } from './requests.js';
 
@@ -51,6 +51,7 @@ export async function job(input: JobInput): Promise<void> {
     },
   });
 
+  if (input.stopAt !== undefined) void stopInTime().catch(() => {});
   try {
     if (resume && (resume.state === 'STOPPING' || resume.state === 'FINALIZING')) {
       run.halt(resume.reason ?? 'USER_INITIATED');
@@ -103,6 +104,18 @@ export async function job(input: JobInput): Promise<void> {
     if (run.end) return;
     await enter('QUEUED');
     await records.requestPlacement({ jobId });
+  }
+
+  /** Ends the job when its time is over, whatever it is at. */
+  async function stopInTime(): Promise<void> {
+    while (!run.end) {
+      const until = run.stopAt ?? Date.now();
+      if (await condition(() => !!run.end || run.stopAt !== until, Math.max(1, until - Date.now()))) continue;
+      // It may have been put off while nobody could tell us.
+      const now = await stopTime({ jobId }).catch(() => null);
+      if (now === null || now <= Date.now()) run.halt('WINDOW_ENDED');
+      else run.stopAt = now;
+    }
   }
 
   /** Says that the machine is lost, or left. What is paused stays so; only the recorder that waits with it will be another. */
@@ -200,10 +213,10 @@ export async function job(input: JobInput): Promise<void> {
     if (cause.reason === 'CANCELED') {
       await discard();
       await enter('CANCELED', cause);
-    } else if (cause.reason === 'QUEUE_TIMEOUT' || cause.reason === 'STANDBY_TIMEOUT') {
+    } else if (mayExpire(cause)) {
       const { state } = await enter('EXPIRED', cause);
       if (!isTerminal(state)) await finalize(cause);
-      else if (cause.reason === 'STANDBY_TIMEOUT') await discard();
+      else if (cause.reason !== 'QUEUE_TIMEOUT') await discard();
     } else await finalize(cause);
     await close();
   }
@@ -211,6 +224,11 @@ export async function job(input: JobInput): Promise<void> {
   async function close(): Promise<void> {
     run.over = true;
     await condition(allHandlersFinished);
+  }
+
+  function mayExpire({ reason }: Cause): boolean {
+    if (reason === 'WINDOW_ENDED') return run.recordingSince === undefined;
+    return reason === 'QUEUE_TIMEOUT' || reason === 'STANDBY_TIMEOUT';
   }
 
   async function discard(): Promise<void> {

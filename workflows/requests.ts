@@ -9,7 +9,9 @@ import {
   type RequestAnswer,
   recordingSignalName,
   type StopRequest,
+  type StopTimeSignal,
   standbySignalName,
+  stopTimeSignalName,
   type TransitionInput,
 } from '../src/jobs/messages.js';
 import { hasBegun, type JobRequest, type JobState } from '../src/jobs/states.js';
@@ -25,6 +27,7 @@ const placedSignal = defineSignal<[PlacedSignal]>(placedSignalName);
 const standbySignal = defineSignal(standbySignalName);
 const recordingSignal = defineSignal(recordingSignalName);
 const overdueSignal = defineSignal<[OverdueSignal]>(overdueSignalName);
+const stopTimeSignal = defineSignal<[StopTimeSignal]>(stopTimeSignalName);
 
 const refused = (state: JobState) => ApplicationFailure.nonRetryable(state, invalidStateFailure);
 
@@ -55,6 +58,9 @@ export function answerRequests(options: {
   });
   setHandler(recordingSignal, () => {
     run.recordingSince ??= Date.now();
+  });
+  setHandler(stopTimeSignal, ({ stopAt }) => {
+    run.stopAt = stopAt;
   });
   setHandler(overdueSignal, async ({ state }) => {
     // It may have left the state meanwhile: from nowhere, nothing is entered, and the present state answered.

@@ -15,6 +15,9 @@ export const scopes = {
 export type Scope = keyof typeof scopes;
 export const allScopes = Object.keys(scopes) as Scope[];
 
+/** Of whom nothing but the project matters. */
+export type Tenant = Pick<KeyViewer, 'projectId'>;
+
 export type Viewer = KeyViewer | JobViewer | RoomViewer;
 
 export interface KeyViewer {

@@ -1,6 +1,7 @@
 /** Hands committed events to whoever follows their topics in this process, and remembers the latest ones. */
 import type { JobEventPayload } from '../jobs/events.js';
 import type { RoomEventPayload } from '../rooms/events.js';
+import type { ScheduleEventPayload } from '../schedules/events.js';
 import { Fifo } from './fifo.js';
 import { comparePositions, type Position } from './position.js';
 
@@ -20,6 +21,7 @@ export type CommittedEvent = {
       payload: JobEventPayload;
     }
   | { roomId: string; jobId: null; jobSequence: null; payload: RoomEventPayload }
+  | { roomId: null; jobId: null; jobSequence: null; payload: ScheduleEventPayload }
 );
 
 /** One of a job. */

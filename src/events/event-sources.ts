@@ -64,8 +64,9 @@ export function createEventSources({ db, epoch }: { db: Database; epoch: string 
     const { position, occurredAt } = event;
     const item = { kind: 'event', cursor: formatCursor(epoch, position), occurredAt } as const;
     if (event.jobId === null) {
-      const { jobId, roomId, payload } = event;
-      return { ...item, sequence: 0, jobId, roomId, payload };
+      const ofNoJob = { ...item, sequence: 0, jobId: null } as const;
+      if (event.roomId === null) return { ...ofNoJob, roomId: null, payload: event.payload };
+      return { ...ofNoJob, roomId: event.roomId, payload: event.payload };
     }
     const { jobId, jobSequence: sequence, roomId, payload } = event;
     return { ...item, sequence, jobId, roomId, payload };

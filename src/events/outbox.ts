@@ -3,6 +3,7 @@ import type { Database, Transaction } from '../db.js';
 import type { Room } from '../generated/prisma/client.js';
 import type { JobEventPayload } from '../jobs/events.js';
 import type { RoomEventPayload } from '../rooms/events.js';
+import type { ScheduleEventPayload } from '../schedules/events.js';
 import { appendDelivery, type CallbackJob } from '../webhooks/append.js';
 
 /** NOTIFY channels. They carry no contents: what they announce is read from the tables. */
@@ -10,6 +11,7 @@ export const eventsChannel = 'tapedeck_events';
 export const statsChannel = 'tapedeck_stats';
 export const placementChannel = 'tapedeck_placement';
 export const keysChannel = 'tapedeck_keys';
+export const schedulesChannel = 'tapedeck_schedules';
 
 /** The job row an event belongs to, after its `eventSequence` was raised in the same transaction. */
 export interface EventJob extends CallbackJob {
@@ -53,6 +55,17 @@ export async function appendRoomEvent(
       greatest(pg_current_xact_id(), (
         SELECT xid FROM event WHERE room_id = ${roomId}::uuid AND job_id IS NULL ORDER BY xid DESC, id DESC LIMIT 1)),
       ${projectId}::uuid, ${roomId}::uuid, ${sessionId}::uuid, ${payload.type}, ${JSON.stringify(payload)}::jsonb)`;
+}
+
+/** Writes one event of a schedule, whose row must have been locked first in this transaction. */
+export async function appendScheduleEvent(
+  transaction: Transaction,
+  projectId: string,
+  payload: ScheduleEventPayload,
+): Promise<void> {
+  await transaction.$executeRaw`
+    INSERT INTO event (project_id, type, payload)
+    VALUES (${projectId}::uuid, ${payload.type}, ${JSON.stringify(payload)}::jsonb)`;
 }
 
 /** Locks a room until the end of the transaction, and answers it; null when there is none. */

@@ -7,7 +7,7 @@ export interface StoredEvent {
   xid: string;
   project_id: string;
   room_id: string | null;
-  /** Null, with the number, of an event of a room itself. */
+  /** Null, with the number, of an event of a room itself, or of a schedule. */
   job_id: string | null;
   job_seq: number | null;
   payload: string;

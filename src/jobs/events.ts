@@ -1,6 +1,7 @@
 /** What can happen to a job, as it is written to the outbox: complete and immutable. */
 
 import type { RoomEventPayload } from '../rooms/events.js';
+import type { ScheduleEventPayload } from '../schedules/events.js';
 import type { PartEnd, TargetStatus } from './capture.js';
 import type { FailureActor, JobReason } from './reasons.js';
 import type { JobState } from './states.js';
@@ -34,8 +35,8 @@ export type JobEventPayload =
 
 export type JobEventType = JobEventPayload['type'];
 
-/** Everything that is told, of jobs and of rooms. */
-export type EventPayload = JobEventPayload | RoomEventPayload;
+/** Everything that is told, of jobs, of rooms and of schedules. */
+export type EventPayload = JobEventPayload | RoomEventPayload | ScheduleEventPayload;
 export type EventType = EventPayload['type'];
 
 /** What each of them tells, in words. */
@@ -69,6 +70,7 @@ type JobItem = { kind: 'event'; sequence: number; jobId: string; roomId: string 
 export type StreamItem = { cursor: string; occurredAt: Date } & (
   | JobItem
   | { kind: 'event'; sequence: 0; jobId: null; roomId: string; payload: RoomEventPayload }
+  | { kind: 'event'; sequence: 0; jobId: null; roomId: null; payload: ScheduleEventPayload }
   /** The state when the stream begins. `sequence`: of the job's latest event; 0 where it is not of one job. */
   | { kind: 'snapshot'; sequence: number; subject: StreamSubject }
   /** The subscriber was too slow: `dropped` events were not sent. Subscribe again with the cursor. */

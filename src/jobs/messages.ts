@@ -16,6 +16,8 @@ export const standbySignalName = 'standby';
 export const recordingSignalName = 'recording';
 /** The job is in a state longer than that may last, and nobody has noticed. */
 export const overdueSignalName = 'overdue';
+/** The row of the job says another time to stop at than before, or that time is over. */
+export const stopTimeSignalName = 'stop-time';
 
 /** The type of the ApplicationFailure with which the workflow refuses a stop or a cancel; its message is the state. */
 export const invalidStateFailure = 'InvalidState';
@@ -29,6 +31,8 @@ export interface JobInput {
   maxDurationMs: number;
   /** When the job is to be queued, epoch milliseconds; at once when left out or past. */
   launchAt?: number;
+  /** When it is to end, whatever it is at, epoch milliseconds; left out: at no certain time. */
+  stopAt?: number;
   /** How long it may wait in STANDBY to be begun; left out: it begins by itself. */
   standbyTimeoutMs?: number;
   /** How long it may stay PAUSED. */
@@ -57,6 +61,11 @@ export interface JobInput {
 
 export interface OverdueSignal {
   state: JobState;
+}
+
+export interface StopTimeSignal {
+  /** Epoch milliseconds. */
+  stopAt: number;
 }
 
 export interface PlacedSignal {

@@ -19,6 +19,7 @@ export const reasons = {
   SESSION_ENDED: reason(null, 'The session has ended.'),
   IDLE_TIMEOUT: reason(null, 'The room stayed empty for too long.'),
   SOURCE_ENDED: reason(null, 'The source has ended, or was gone for longer than the reconnect timeout.'),
+  WINDOW_ENDED: reason(null, 'The window of its schedule has ended.'),
   REPLACED: reason(null, 'Another run of the recording was started in its place.'),
   CANCELED: reason(null, 'Canceled before recording began.'),
   QUEUE_TIMEOUT: reason('SERVICE', 'No recorder had room in time. Add recorder workers, or ask again later.'),
@@ -68,6 +69,7 @@ export const intendedEnds: readonly JobReason[] = [
   'SESSION_ENDED',
   'IDLE_TIMEOUT',
   'SOURCE_ENDED',
+  'WINDOW_ENDED',
   'REPLACED',
 ];
 

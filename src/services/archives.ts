@@ -1,7 +1,7 @@
 /** Archives: a page or a room recorded as it is seen and heard. */
 import { v7 as uuid } from 'uuid';
 import * as z from 'zod';
-import type { Viewer } from '../auth/viewer.js';
+import type { Tenant, Viewer } from '../auth/viewer.js';
 import type { Config } from '../config.js';
 import type { Database } from '../db.js';
 import type { Archive } from '../generated/prisma/client.js';
@@ -11,7 +11,7 @@ import { ValidationError } from './errors.js';
 import { type PageQuery, pageOfRows, type RowFilter, rowsWithin } from './job-pages.js';
 import { requestIdRule } from './requests.js';
 import { jobName, parsed, priorityRule, type Sources, side, sourceFields, wholeSeconds } from './sources.js';
-import type { JobStarter, StartedJob } from './start-job.js';
+import type { JobStarter, PreparedJob, StartedJob } from './start-job.js';
 import type { TargetUrlCheck } from './target-urls.js';
 import { visibleJobs } from './visibility.js';
 
@@ -53,6 +53,8 @@ export type ArchiveFilter = RowFilter;
 
 const framesPerSecond = 30;
 
+export type Archives = ReturnType<typeof createArchives>;
+
 export function createArchives(deps: {
   db: Database;
   config: Config;
@@ -63,50 +65,58 @@ export function createArchives(deps: {
 }) {
   const { db, config, starter, sources, checkCallbackUrl, checkTargetUrl } = deps;
 
+  /** The job that is asked for, with all that is checked of it. Throws ValidationError, UrlRefusedError, NotFoundError. */
+  async function prepare(request: StartArchive, viewer: Tenant): Promise<PreparedJob> {
+    const { requestId, ...input } = parsed(startInput, request);
+    const { projectId } = viewer;
+    refuseUseless(input);
+    const found = await sources.find(input, viewer);
+    if (input.idleTimeout != null && !found.room)
+      throw new ValidationError([{ field: 'idleTimeout', message: 'is for rooms: leave it out for a page' }]);
+    const callbackUrl = input.callbackUrl == null ? null : (await checkCallbackUrl(input.callbackUrl)).href;
+    const broadcastUrl = input.broadcastUrl == null ? null : await checkTargetUrl(input.broadcastUrl);
+    const { width, height } = input;
+    const keep = input.record ?? broadcastUrl === null;
+    const individual = input.individualStreamRecord ?? false;
+    const source: PageSource = {
+      ...{ kind: 'page', url: found.url, width, height, fps: framesPerSecond },
+      loadTimeoutMs: config.pageLoadTimeoutMs,
+      ...(found.room ? { room: found.room } : {}),
+      ...(individual ? { individual } : {}),
+      ...(input.hasAudio ? {} : { hasAudio: false }),
+      ...(input.hasVideo ? {} : { hasVideo: false }),
+      ...(keep ? {} : { keep }),
+    };
+    const idleSeconds = input.idleTimeout ?? usualIdleTimeoutSeconds;
+    const claim = requestId && {
+      ...{ projectId, operation: 'startArchive', requestId },
+      payload: { ...input, url: found.url, callbackUrl },
+    };
+    return {
+      job: {
+        ...{ projectId, kind: 'ARCHIVE', source, callbackUrl, autostart: input.autostart, automatic: false },
+        ...{ maxDurationMs: input.maxDuration * 1000, launchAt: input.launchTime ?? null, priority: input.priority },
+        ...{ roomId: found.room?.roomId ?? null, sessionId: found.sessionId },
+        idleTimeoutMs: found.room ? idleSeconds * 1000 : null,
+        detail: {
+          archive: { create: { projectId, name: input.name, url: found.url, width, height, individual } },
+          ...(broadcastUrl ? { targets: { create: { id: uuid(), projectId, url: broadcastUrl } } } : {}),
+        },
+      },
+      claim: claim || null,
+    };
+  }
+
   return {
+    prepare,
+
     /**
      * Starts an archive. The job's access token is answered once: null when the same request id had started it before.
      * Throws ValidationError, UrlRefusedError, NotFoundError, ConflictError.
      */
     async start(request: StartArchive, viewer: Viewer): Promise<StartedJob> {
-      const { requestId, ...input } = parsed(startInput, request);
-      const { projectId } = viewer;
-      refuseUseless(input);
-      const found = await sources.find(input, viewer);
-      if (input.idleTimeout != null && !found.room)
-        throw new ValidationError([{ field: 'idleTimeout', message: 'is for rooms: leave it out for a page' }]);
-      const callbackUrl = input.callbackUrl == null ? null : (await checkCallbackUrl(input.callbackUrl)).href;
-      const broadcastUrl = input.broadcastUrl == null ? null : await checkTargetUrl(input.broadcastUrl);
-      const { width, height } = input;
-      const keep = input.record ?? broadcastUrl === null;
-      const individual = input.individualStreamRecord ?? false;
-      const source: PageSource = {
-        ...{ kind: 'page', url: found.url, width, height, fps: framesPerSecond },
-        loadTimeoutMs: config.pageLoadTimeoutMs,
-        ...(found.room ? { room: found.room } : {}),
-        ...(individual ? { individual } : {}),
-        ...(input.hasAudio ? {} : { hasAudio: false }),
-        ...(input.hasVideo ? {} : { hasVideo: false }),
-        ...(keep ? {} : { keep }),
-      };
-      const idleSeconds = input.idleTimeout ?? usualIdleTimeoutSeconds;
-      const claim = requestId && {
-        ...{ projectId, operation: 'startArchive', requestId },
-        payload: { ...input, url: found.url, callbackUrl },
-      };
-      return starter.start(
-        {
-          ...{ projectId, kind: 'ARCHIVE', source, callbackUrl, autostart: input.autostart, automatic: false },
-          ...{ maxDurationMs: input.maxDuration * 1000, launchAt: input.launchTime ?? null, priority: input.priority },
-          ...{ roomId: found.room?.roomId ?? null, sessionId: found.sessionId },
-          idleTimeoutMs: found.room ? idleSeconds * 1000 : null,
-          detail: {
-            archive: { create: { projectId, name: input.name, url: found.url, width, height, individual } },
-            ...(broadcastUrl ? { targets: { create: { id: uuid(), projectId, url: broadcastUrl } } } : {}),
-          },
-        },
-        claim || null,
-      );
+      const { job, claim } = await prepare(request, viewer);
+      return starter.start(job, claim);
     },
 
     find: (query: object, id: string, viewer: Viewer): Promise<Archive | null> =>

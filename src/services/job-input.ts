@@ -17,7 +17,7 @@ export const queueTimeoutOf = (kind: JobKind, config: Pick<Limits, 'queueTimeout
 
 /** For a new job. */
 export function jobInput(
-  job: Pick<Job, 'id' | 'kind' | 'source' | 'maxDurationMs' | 'autostart' | 'launchAt' | 'startTimeoutMs'>,
+  job: Pick<Job, 'id' | 'kind' | 'source' | 'maxDurationMs' | 'autostart' | 'launchAt' | 'startTimeoutMs' | 'stopAt'>,
   config: Limits,
 ): JobInput {
   const { standbyTimeoutMs, pauseTimeoutMs, machineTimeoutMs } = config;
@@ -27,6 +27,7 @@ export function jobInput(
     jobId: job.id,
     ...{ maxDurationMs: job.maxDurationMs, queueTimeoutMs, pauseTimeoutMs, machineTimeoutMs },
     ...(job.launchAt ? { launchAt: job.launchAt.getTime() } : {}),
+    ...(job.stopAt ? { stopAt: job.stopAt.getTime() } : {}),
     ...(job.autostart ? {} : { standbyTimeoutMs }),
     ...(job.startTimeoutMs === null ? {} : { startTimeoutMs: job.startTimeoutMs }),
     ...(finalizeTimeoutMs > 0 ? { finalizeTimeoutMs } : {}),

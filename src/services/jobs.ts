@@ -24,6 +24,8 @@ export interface JobsFilter extends JobFilter {
   sessionId?: string | null | undefined;
   /** Its runs. */
   recordingId?: string | undefined;
+  /** What it has started. */
+  scheduleId?: string | undefined;
 }
 
 const refusals: Record<JobRequest, string> = {
@@ -95,6 +97,7 @@ export function createJobs({ db, engine, config }: { db: Database; engine: Engin
     ...(filter.roomId === undefined ? {} : { roomId: { in: filter.roomId ? [filter.roomId] : [] } }),
     ...(filter.sessionId === undefined ? {} : { sessionId: { in: filter.sessionId ? [filter.sessionId] : [] } }),
     ...(filter.recordingId === undefined ? {} : { recordingId: filter.recordingId }),
+    ...(filter.scheduleId === undefined ? {} : { scheduleId: filter.scheduleId }),
   });
 
   const projectOf = batched(async (ids) => {
@@ -134,9 +137,10 @@ export function createJobs({ db, engine, config }: { db: Database; engine: Engin
     /** Newest first. */
     async list(page: PageQuery, filter: JobsFilter, viewer: Viewer): Promise<Job[]> {
       const { query, ids } = withoutCursor(page, filter);
-      // A room's, a session's or a recording's jobs are few, and a token's are one.
-      const { roomId, sessionId, recordingId } = filter;
-      const areFew = viewer.kind !== 'key' || [roomId, sessionId, recordingId].some((id) => id !== undefined);
+      // A room's, a session's, a recording's or a schedule's jobs are few, and a token's are one.
+      const { roomId, sessionId, recordingId, scheduleId } = filter;
+      const areFew =
+        viewer.kind !== 'key' || [roomId, sessionId, recordingId, scheduleId].some((id) => id !== undefined);
       const isWhole = !filter.states && !filter.kinds;
       const found = areFew || isWhole ? null : await jobIdsOfPage(db, viewer, filter, { ids, take: query.take });
       return db.job.findMany({

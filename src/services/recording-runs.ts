@@ -29,7 +29,7 @@ export const liveRuns = (database: Transaction, recordingId: string) =>
   database.job.findMany({
     where: { recordingId, state: { in: liveStates } },
     orderBy: { id: 'desc' },
-    select: { id: true, source: true },
+    select: { id: true, source: true, scheduleId: true },
   });
 
 export type RecordingRuns = ReturnType<typeof createRecordingRuns>;
@@ -74,8 +74,19 @@ export function createRecordingRuns(deps: { db: Database; config: Config; starte
     };
   }
 
+  /** Says that a recording is to be running; false, and nothing, when it is not as it was read any more. To be called in the transaction that begins a run. */
+  async function activate(transaction: Transaction, { id, config: read }: Recording): Promise<boolean> {
+    const now = await lockRecording(transaction, id);
+    // What was read before it was locked may be old.
+    if (!now || !isDeepStrictEqual(now.config, read)) return false;
+    await transaction.recording.update({ where: { id }, data: { active: true } });
+    return true;
+  }
+
   return {
     sourceOf,
+    newJob,
+    activate,
 
     /** Begins the first run of a recording that `write` writes in the same transaction; null, and nothing, if it does not. */
     begin: async (
@@ -91,13 +102,9 @@ export function createRecordingRuns(deps: { db: Database; config: Config; starte
       for (;;) {
         const recording = await db.recording.findUnique({ where: { id: recordingId, deletedAt: null } });
         if (!recording) throw new NotFoundError(noSuchRecording);
-        const started = await starter.start<true>(await newJob(recording), request, async (transaction) => {
-          const now = await lockRecording(transaction, recordingId);
-          // What was read before it was locked may be old.
-          if (!now || !isDeepStrictEqual(now.config, recording.config)) return false;
-          await transaction.recording.update({ where: { id: recordingId }, data: { active: true } });
-          return true;
-        });
+        const started = await starter.start<true>(await newJob(recording), request, (transaction) =>
+          activate(transaction, recording),
+        );
         if (started) return started;
       }
     },

@@ -38,6 +38,8 @@ import { createRecordings } from './recordings.js';
 import { createRefinalizer } from './refinalize.js';
 import { createRenders } from './renders.js';
 import { createRooms } from './rooms.js';
+import { createScheduledJobs } from './scheduled-jobs.js';
+import { createSchedules } from './schedules.js';
 import { createSessions } from './sessions.js';
 import { createSources } from './sources.js';
 import { createJobStarter } from './start-job.js';
@@ -76,19 +78,26 @@ export function createServices(deps: {
   const fileRemoval = createFileRemoval({ db, wake, storage: deps.storage });
   const live = createLiveLists({ parts: openPartStore(config), jobsFolder: dataFolder(config, 'jobs') });
   const previews = createPreviews({ db, live, config });
+  const archives = createArchives({ db, config, starter, sources, checkCallbackUrl, checkTargetUrl });
+  const tasks = createTasks({ db, config, starter, ends, sources, tokens, checkCallbackUrl });
+  const runs = createRecordingRuns({ db, config, starter, ends });
 
   return {
     jobs,
-    archives: createArchives({ db, config, starter, sources, checkCallbackUrl, checkTargetUrl }),
+    archives,
     renders: createRenders({ db, config, starter, sources, checkCallbackUrl }),
     recordings: createRecordings({
       ...{ db, checkCallbackUrl },
       sources: createRecordingSources({ db, sources, checkUrl: createStreamUrlCheck(config) }),
       ports: createInputPorts({ db, config }),
-      runs: createRecordingRuns({ db, config, starter, ends }),
+      runs,
       removal: createRecordingRemoval({ db, files: fileRemoval }),
     }),
-    tasks: createTasks({ db, config, starter, ends, sources, tokens, checkCallbackUrl }),
+    tasks,
+    schedules: createSchedules({
+      ...{ db, wake, config, engine },
+      jobs: createScheduledJobs({ db, archives, tasks, runs }),
+    }),
     recordingPages: createRecordingPages({ db, config }),
     targets: createTargets({ db, wake, checkUrl: checkTargetUrl }),
     layouts: createLayouts({ db }),

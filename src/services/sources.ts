@@ -1,6 +1,6 @@
 /** What clients may ask to be captured: a page by its URL, or a room by its id, name or session. */
 import * as z from 'zod';
-import type { Viewer } from '../auth/viewer.js';
+import type { Tenant } from '../auth/viewer.js';
 import type { Database } from '../db.js';
 import { type Layout, layouts } from '../jobs/capture.js';
 import { priorities } from '../jobs/queue-order.js';
@@ -78,7 +78,7 @@ export function createSources({ db, checkUrl }: { db: Database; checkUrl: UrlChe
   const invalid = (field: string, message: string) => new ValidationError([{ field, message }]);
 
   /** The uuid of the room that is named in one way; null where none is. */
-  async function findRoom({ roomId, roomName, sessionId }: SourceWish, { projectId }: Viewer): Promise<string | null> {
+  async function findRoom({ roomId, roomName, sessionId }: SourceWish, { projectId }: Tenant): Promise<string | null> {
     const given = [roomId, roomName, sessionId].filter((each) => each != null);
     if (given.length === 0) return null;
     if (given.length > 1) throw invalid('roomId', 'give one of roomId, roomName and sessionId');
@@ -102,7 +102,7 @@ export function createSources({ db, checkUrl }: { db: Database; checkUrl: UrlChe
      * What is to be captured; rooms are looked for among the viewer's. A page may be given besides a room: then it is the one
      * that shows the room. Throws ValidationError, UrlRefusedError, NotFoundError.
      */
-    async find(wish: SourceWish, viewer: Viewer): Promise<FoundSource> {
+    async find(wish: SourceWish, viewer: Tenant): Promise<FoundSource> {
       const roomId = await findRoom(wish, viewer);
       if (wish.url == null && roomId === null) throw invalid('url', 'give a url, or a room');
       if (wish.layout != null && (wish.url != null || roomId === null))

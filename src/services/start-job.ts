@@ -10,6 +10,7 @@ import type { Source } from '../jobs/capture.js';
 import { costOf } from '../jobs/cost.js';
 import type { JobKind } from '../jobs/states.js';
 import type { Engine } from '../temporal/client.js';
+import { withinStop } from './deadlines.js';
 import { jobInput, queueTimeoutOf } from './job-input.js';
 import { type ClientRequest, keepResult } from './requests.js';
 
@@ -31,11 +32,20 @@ export interface NewJob {
   automatic: boolean;
   /** The recording it is a run of. */
   recordingId?: string;
+  /** The schedule that starts it, and when it is to stop whatever it is at. */
+  scheduleId?: string;
+  stopAt?: Date;
   /** How long its source may take to send its first media, and to come back; as pages may when left out. */
   startTimeoutMs?: number | null;
   reconnectTimeoutMs?: number | null;
   /** The row of its kind. */
   detail: Pick<Prisma.JobUncheckedCreateInput, 'archive' | 'render' | 'task' | 'targets'>;
+}
+
+/** A job as a client asked for it, checked, and under which name it did so. */
+export interface PreparedJob {
+  job: NewJob;
+  claim: ClientRequest | null;
 }
 
 export interface StartedJob {
@@ -75,11 +85,13 @@ export function createJobStarter(deps: { db: Database; wake: Wake; config: Confi
           data: {
             ...{ ...row, ...detail, id: jobId, state, launchAt, maxDurationMs },
             source: source as unknown as Prisma.InputJsonObject,
-            expectedBytes: bytesOf(source, maxDurationMs),
+            expectedBytes: bytesOf(source, Math.min(maxDurationMs, leftMs(job.stopAt))),
             ...costOf(source),
             accessTokenHash: token.hash,
             eventSequence: 1,
-            deadlineAt: launchAt ?? new Date(Date.now() + queueTimeoutOf(row.kind, config)),
+            deadlineAt: withinStop(launchAt ?? new Date(Date.now() + queueTimeoutOf(row.kind, config)), {
+              ...{ state, stopAt: job.stopAt ?? null },
+            }),
             ...(launchAt ? {} : { placement: { create: {} } }),
           },
         });
@@ -99,6 +111,9 @@ export function createJobStarter(deps: { db: Database; wake: Wake; config: Confi
     },
   };
 }
+
+const leftMs = (stopAt: Date | undefined): number =>
+  stopAt ? Math.max(1, stopAt.getTime() - Date.now()) : Number.POSITIVE_INFINITY;
 
 function bytesOf(source: Source, maxDurationMs: number): number {
   if (source.kind === 'stream') return expectedStreamBytes(source.recording);

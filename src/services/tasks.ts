@@ -1,6 +1,6 @@
 /** Tasks: people of a room each recorded to files of their own, or a page, as an egress manager asks for it. */
 import type { RoomTokens } from '../auth/room-tokens.js';
-import type { Viewer } from '../auth/viewer.js';
+import type { Tenant, Viewer } from '../auth/viewer.js';
 import type { Config } from '../config.js';
 import type { Database } from '../db.js';
 import type { Machine, Prisma, Task } from '../generated/prisma/client.js';
@@ -17,7 +17,7 @@ import type { JobEnds } from './job-ends.js';
 import { type PageQuery, pageOfRows, type RowFilter, rowsWithin } from './job-pages.js';
 import { type ClientRequest, checkRequestId, isFirst, named } from './requests.js';
 import type { Sources } from './sources.js';
-import type { JobStarter, StartedJob } from './start-job.js';
+import type { JobStarter, PreparedJob, StartedJob } from './start-job.js';
 import { type StartTask, type TaskRequest, taskRequestFrom } from './task-input.js';
 import { visibleJobs } from './visibility.js';
 
@@ -29,6 +29,8 @@ export interface StoppedTask {
   /** Whether it had ended before: then there was nothing to stop. */
   hadEnded: boolean;
 }
+
+export type Tasks = ReturnType<typeof createTasks>;
 
 export function createTasks(deps: {
   db: Database;
@@ -55,7 +57,7 @@ export function createTasks(deps: {
   /** What is captured, with the addresses in it checked. Throws ValidationError, UrlRefusedError, NotFoundError. */
   async function sourceOf(
     { payload, accessToken, workerUid }: TaskRequest,
-    viewer: Viewer,
+    viewer: Tenant,
   ): Promise<{ source: Source; roomId: string | null; sessionId: string | null; url: string | null }> {
     const { layout, url, channel } = payload;
     const found = await sources.find(layout === 'FLAT' ? { roomName: channel } : { url }, viewer);
@@ -69,42 +71,50 @@ export function createTasks(deps: {
     };
   }
 
+  /** The job that is asked for, with all that is checked of it. Throws ValidationError, UrlRefusedError, NotFoundError. */
+  async function prepare(input: StartTask, viewer: Tenant): Promise<PreparedJob> {
+    const request = taskRequestFrom(input);
+    const { requestId, workerUid, priority } = request;
+    const { projectId } = viewer;
+    const { source, roomId, sessionId, url } = await sourceOf(request, viewer);
+    const callbackUrl = request.callbackUrl === null ? null : (await checkCallbackUrl(request.callbackUrl)).href;
+    const payload: TaskPayload = { ...request.payload, url };
+    const claim: ClientRequest = {
+      ...{ projectId, operation: 'startTask', requestId },
+      // A token is another one each time it is made.
+      payload: { ...payload, workerUid, priority, callbackUrl },
+    };
+    const people = source.kind === 'people' ? source : null;
+    return {
+      job: {
+        ...{ projectId, kind: 'TASK', source, callbackUrl, roomId, sessionId, priority },
+        ...{ autostart: true, automatic: false, launchAt: null, idleTimeoutMs: null },
+        maxDurationMs: payload.maxDuration * 1000,
+        startTimeoutMs: people?.connectTimeoutMs ?? null,
+        reconnectTimeoutMs: people?.idleTimeoutMs ?? null,
+        detail: {
+          task: {
+            create: {
+              ...{ projectId, requestId, layout: payload.layout },
+              payload: payload as unknown as Prisma.InputJsonObject,
+            },
+          },
+        },
+      },
+      claim,
+    };
+  }
+
   return {
+    prepare,
+
     /**
      * Starts a task; the same request id starts one once. The job's access token is answered the first time alone. Throws
      * ValidationError, UrlRefusedError, NotFoundError, ConflictError.
      */
     async start(input: StartTask, viewer: Viewer): Promise<StartedJob> {
-      const request = taskRequestFrom(input);
-      const { requestId, workerUid, priority } = request;
-      const { projectId } = viewer;
-      const { source, roomId, sessionId, url } = await sourceOf(request, viewer);
-      const callbackUrl = request.callbackUrl === null ? null : (await checkCallbackUrl(request.callbackUrl)).href;
-      const payload: TaskPayload = { ...request.payload, url };
-      const claim: ClientRequest = {
-        ...{ projectId, operation: 'startTask', requestId },
-        // A token is another one each time it is made.
-        payload: { ...payload, workerUid, priority, callbackUrl },
-      };
-      const people = source.kind === 'people' ? source : null;
-      return starter.start(
-        {
-          ...{ projectId, kind: 'TASK', source, callbackUrl, roomId, sessionId, priority },
-          ...{ autostart: true, automatic: false, launchAt: null, idleTimeoutMs: null },
-          maxDurationMs: payload.maxDuration * 1000,
-          startTimeoutMs: people?.connectTimeoutMs ?? null,
-          reconnectTimeoutMs: people?.idleTimeoutMs ?? null,
-          detail: {
-            task: {
-              create: {
-                ...{ projectId, requestId, layout: payload.layout },
-                payload: payload as unknown as Prisma.InputJsonObject,
-              },
-            },
-          },
-        },
-        claim,
-      );
+      const { job, claim } = await prepare(input, viewer);
+      return starter.start(job, claim);
     },
 
     /**

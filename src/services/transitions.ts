@@ -1,14 +1,13 @@
 /** The only way a job changes its state: one transaction with a guarded update and the event that tells of it. */
-import type { Config } from '../config.js';
 import type { Database, Transaction } from '../db.js';
 import { appendJobEvent, eventsChannel, type Wake } from '../events/outbox.js';
 import type { Job, Prisma } from '../generated/prisma/client.js';
 import type { TransitionInput } from '../jobs/messages.js';
 import { unfinishedProgress } from '../jobs/progress.js';
 import { type JobReason, reasons } from '../jobs/reasons.js';
-import { isTerminal, type JobState, stateLimitsMs, statesBefore } from '../jobs/states.js';
+import { isTerminal, type JobState, statesBefore } from '../jobs/states.js';
+import { type DeadlineLimits, deadlineOf } from './deadlines.js';
 import { endWarnings } from './job-events.js';
-import { encodingMs, queueTimeoutOf } from './job-input.js';
 import { leaveTargets } from './target-states.js';
 
 export interface TransitionResult {
@@ -34,40 +33,10 @@ interface CurrentState {
   shown: number | null;
 }
 
-type Deadlined = Pick<
-  Job,
-  'kind' | 'source' | 'maxDurationMs' | 'startedAt' | 'pausedMs' | 'startTimeoutMs' | 'reconnectTimeoutMs'
->;
-
 /** A job keeps the reason of its ending on its way to the end; on entering these what was the matter before is over. */
 const keepsNoReason: readonly JobState[] = ['RECORDING', 'PAUSED'];
 
-export function createTransitions({
-  db,
-  wake,
-  config,
-}: {
-  db: Database;
-  wake: Wake;
-  config: Pick<Config, 'queueTimeoutMs' | 'taskQueueTimeoutMs' | 'standbyTimeoutMs' | 'pauseTimeoutMs'>;
-}) {
-  /** When a job that enters `state` now leaves it by itself at the latest; null for a final one. */
-  function deadlineIn(state: JobState, job: Deadlined): Date | null {
-    const recordsUntil = (job.startedAt?.getTime() ?? Date.now()) + job.maxDurationMs + job.pausedMs;
-    const limitsMs: Partial<Record<JobState, number>> = {
-      ...stateLimitsMs,
-      STARTING: stateLimitsMs.STARTING + (job.startTimeoutMs ?? 0),
-      RECONNECTING: stateLimitsMs.RECONNECTING + (job.reconnectTimeoutMs ?? 0),
-      QUEUED: queueTimeoutOf(job.kind, config),
-      STANDBY: config.standbyTimeoutMs,
-      PAUSED: config.pauseTimeoutMs,
-      RECORDING: recordsUntil - Date.now(),
-      FINALIZING: stateLimitsMs.FINALIZING + encodingMs(job),
-    };
-    const limitMs = limitsMs[state];
-    return limitMs === undefined ? null : new Date(Date.now() + limitMs);
-  }
-
+export function createTransitions({ db, wake, config }: { db: Database; wake: Wake; config: DeadlineLimits }) {
   /** Enters a state within an open transaction; null when the job is in no state it can be entered from. */
   async function enter(transaction: Transaction, step: Step): Promise<Job | null> {
     const { jobId, to, reason, patch, incarnation, from = statesBefore(to) } = step;
@@ -98,7 +67,7 @@ export function createTransitions({
         ...(isTerminal(to) ? { endedAt: now } : {}),
       },
     });
-    const deadlineAt = deadlineIn(to, job);
+    const deadlineAt = deadlineOf(job, config);
     await transaction.job.update({ where: { id: jobId }, data: { deadlineAt } });
     if (isOver) await transaction.placement.deleteMany({ where: { jobId } });
     await appendJobEvent(transaction, job, {

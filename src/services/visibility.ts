@@ -36,6 +36,12 @@ export function visibleRecordings(viewer: Viewer): Prisma.RecordingWhereInput {
   return viewer.kind === 'key' ? { projectId, deletedAt: null } : { projectId, id: noId };
 }
 
+/** Schedules that were not deleted: the token of a job shows that job, not what has started it. */
+export function visibleSchedules(viewer: Viewer): Prisma.ScheduleWhereInput {
+  const { projectId } = viewer;
+  return viewer.kind === 'key' ? { projectId, deletedAt: null } : { projectId, id: noId };
+}
+
 /** Sessions: with a job's own token, the one that job is of; with a room's none. */
 export function visibleSources(viewer: Viewer): { projectId: string; jobs?: { some: { id: string } } } {
   const { projectId } = viewer;

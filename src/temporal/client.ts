@@ -25,6 +25,7 @@ import {
   recordingSignalName,
   type StopRequest,
   standbySignalName,
+  stopTimeSignalName,
 } from '../jobs/messages.js';
 import type { JobReason } from '../jobs/reasons.js';
 import type { JobRequest } from '../jobs/states.js';
@@ -161,6 +162,16 @@ export function createEngine(client: Client) {
       await client.withDeadline(Date.now() + startDeadlineMs, () =>
         client.workflow.getHandle(jobWorkflowId(jobId)).signal(overdueSignalName, overdue),
       );
+    },
+    /** Tells the job's workflow when it is to stop. One that is not running finds it in its row when it is started. */
+    async tellStopTime(jobId: string, stopAt: Date): Promise<void> {
+      try {
+        await client.withDeadline(Date.now() + startDeadlineMs, () =>
+          client.workflow.getHandle(jobWorkflowId(jobId)).signal(stopTimeSignalName, { stopAt: stopAt.getTime() }),
+        );
+      } catch (error) {
+        if (!(error instanceof WorkflowNotFoundError)) throw error;
+      }
     },
     /** Whether the job's workflow is running. */
     async isRunning(jobId: string): Promise<boolean> {
