@@ -658,3 +658,140 @@ export const Task = graphql(`
     }
   }
 `);
+
+export const CreateSchedule = graphql(`
+  mutation CreateSchedule($input: CreateScheduleInput!) {
+    createSchedule(input: $input) {
+      __typename
+      ... on CreateSchedulePayload {
+        schedule {
+          id
+          nextRunAt
+        }
+      }
+      ... on Error {
+        code
+        message
+      }
+      ... on ValidationError {
+        issues {
+          field
+          message
+        }
+      }
+    }
+  }
+`);
+
+export const UpdateSchedule = graphql(`
+  mutation UpdateSchedule($input: UpdateScheduleInput!) {
+    updateSchedule(input: $input) {
+      __typename
+      ... on UpdateSchedulePayload {
+        schedule {
+          id
+          nextRunAt
+        }
+      }
+      ... on Error {
+        code
+        message
+      }
+      ... on ValidationError {
+        issues {
+          field
+          message
+        }
+      }
+    }
+  }
+`);
+
+export const DeleteSchedule = graphql(`
+  mutation DeleteSchedule($input: DeleteScheduleInput!) {
+    deleteSchedule(input: $input) {
+      __typename
+      ... on DeleteSchedulePayload {
+        scheduleId
+      }
+      ... on Error {
+        code
+        message
+      }
+    }
+  }
+`);
+
+export const Schedule = graphql(`
+  query Schedule($id: ID!) {
+    schedule(id: $id) {
+      id
+      name
+      timezone
+      windows {
+        daysOfWeek
+        startAt
+        stopAt
+      }
+      from
+      until
+      isPaused
+      archive {
+        url
+        roomName
+        maxDuration
+        broadcastUrl
+      }
+      task {
+        payload {
+          layout
+          channel
+          url
+        }
+        priority
+      }
+      recording {
+        id
+      }
+      nextRunAt
+      nextRuns(first: 3) {
+        startAt
+        stopAt
+      }
+      lastRunAt
+      lastError {
+        at
+        startAt
+        message
+      }
+      runs(first: 10) {
+        totalCount
+        nodes {
+          id
+          kind
+          state
+          reason
+          stopAt
+          deadlineAt
+          startedAt
+          stoppedAt
+          recordedDuration
+          stats {
+            position
+          }
+          schedule {
+            id
+          }
+          files {
+            nodes {
+              kind
+              name
+              duration
+              downloadUrl
+            }
+          }
+        }
+      }
+    }
+  }
+`);
