@@ -5,8 +5,8 @@ import { startInputFields } from './start-fields.js';
 
 type InputFields = Parameters<Parameters<typeof builder.inputType>[1]['fields']>[0];
 
-/** All but when, and under which name, it is asked for. `usualDuration`: of one of which nobody has said how long. */
-export const archiveInputFields = (t: InputFields, usualDuration: string) => ({
+/** All but when, and under which name, it is asked for. `usual`: of what is left out. */
+export const archiveInputFields = (t: InputFields, usual: { maxDuration: string; idleTimeout: string }) => ({
   ...sourceInputFields(t),
   width: t.int({
     required: false,
@@ -18,7 +18,7 @@ export const archiveInputFields = (t: InputFields, usualDuration: string) => ({
   }),
   maxDuration: t.int({
     required: false,
-    description: `Seconds from the first frame until it stops by itself, pauses excluded; 1 to 21,600, ${usualDuration}.`,
+    description: `Seconds from the first frame until it stops by itself, pauses excluded; 1 to 21,600, ${usual.maxDuration}.`,
   }),
   hasAudio: t.boolean({ required: false, description: 'Whether the result has sound; true when left out.' }),
   hasVideo: t.boolean({ required: false, description: 'Whether the result has a picture; true when left out.' }),
@@ -39,8 +39,7 @@ export const archiveInputFields = (t: InputFields, usualDuration: string) => ({
   }),
   idleTimeout: t.int({
     required: false,
-    description:
-      'Of a room: seconds after which it stops by itself when nobody publishes, 5 to 86,400, 60 when left out.',
+    description: `Of a room: seconds after which it stops by itself when nobody publishes, 5 to 86,400, ${usual.idleTimeout}.`,
   }),
   autostart: t.boolean({
     required: false,

@@ -15,7 +15,7 @@ import { startedFields } from './start-fields.js';
 const StartArchiveInput = builder.inputType('StartArchiveInput', {
   description: 'What to record, and how.',
   fields: (t) => ({
-    ...archiveInputFields(t, '300 when left out'),
+    ...archiveInputFields(t, { maxDuration: '300 when left out', idleTimeout: '60 when left out' }),
     launchTime: t.field({
       type: 'DateTime',
       required: false,

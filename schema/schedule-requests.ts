@@ -37,7 +37,10 @@ const ScheduleWindowInput = builder.inputType('ScheduleWindowInput', {
 
 const ScheduledArchiveInput = builder.inputType('ScheduledArchiveInput', {
   description: 'An archive to start in each window.',
-  fields: (t) => archiveInputFields(t, 'as long as the window when left out'),
+  fields: (t) => {
+    const idleTimeout = 'not at all when left out';
+    return archiveInputFields(t, { maxDuration: 'as long as the window when left out', idleTimeout });
+  },
 });
 
 const ScheduledTaskInput = builder.inputType('ScheduledTaskInput', {

@@ -96,7 +96,7 @@ export const ScheduledArchiveType = builder.objectRef<ScheduledArchive>('Schedul
     record: t.boolean({ ...given, description: 'Whether a file is made of it.', resolve: ({ record }) => record }),
     idleTimeout: t.int({
       ...given,
-      description: 'Seconds after which it stops when nobody publishes in the room.',
+      description: 'Seconds after which it stops when nobody publishes in the room. Null: it does not.',
       resolve: ({ idleTimeout }) => idleTimeout,
     }),
     autostart: t.boolean({

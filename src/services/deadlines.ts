@@ -37,10 +37,10 @@ export function deadlineOf(job: Deadlined, limits: DeadlineLimits): Date | null 
     FINALIZING: stateLimitsMs.FINALIZING + encodingMs(job),
   };
   const limitMs = limitsMs[job.state];
-  return limitMs === undefined ? null : withinStop(new Date(since + limitMs), job);
-}
-
-/** The same, or when the job stops whatever it is at, if that is before: what is ending takes its time. */
-export function withinStop(deadline: Date, { state, stopAt }: { state: JobState; stopAt: Date | null }): Date {
-  return stopAt && stopAt < deadline && liveStates.includes(state) ? stopAt : deadline;
+  if (limitMs === undefined) return null;
+  const deadline = new Date(since + limitMs);
+  const { stopAt } = job;
+  // What is ending takes its time.
+  if (!stopAt || !liveStates.includes(job.state)) return deadline;
+  return job.state === 'QUEUED' || stopAt < deadline ? stopAt : deadline;
 }

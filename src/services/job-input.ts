@@ -5,13 +5,14 @@ import type { Source } from '../jobs/capture.js';
 import type { JobInput } from '../jobs/messages.js';
 import type { JobReason } from '../jobs/reasons.js';
 import type { JobKind } from '../jobs/states.js';
+import { longestWindowMs } from '../schedules/windows.js';
 
 type Limits = Pick<
   Config,
   'queueTimeoutMs' | 'taskQueueTimeoutMs' | 'standbyTimeoutMs' | 'pauseTimeoutMs' | 'machineTimeoutMs' | 's3'
 >;
 
-/** How long a job may wait for a recorder. */
+/** How long a job may wait for a recorder; one that is to stop at a certain time does so until then. */
 export const queueTimeoutOf = (kind: JobKind, config: Pick<Limits, 'queueTimeoutMs' | 'taskQueueTimeoutMs'>): number =>
   kind === 'TASK' ? config.taskQueueTimeoutMs : config.queueTimeoutMs;
 
@@ -21,7 +22,7 @@ export function jobInput(
   config: Limits,
 ): JobInput {
   const { standbyTimeoutMs, pauseTimeoutMs, machineTimeoutMs } = config;
-  const queueTimeoutMs = queueTimeoutOf(job.kind, config);
+  const queueTimeoutMs = job.stopAt ? longestWindowMs : queueTimeoutOf(job.kind, config);
   const finalizeTimeoutMs = encodingMs(job);
   return {
     jobId: job.id,

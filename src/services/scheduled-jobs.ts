@@ -2,6 +2,7 @@
 import type { Tenant } from '../auth/viewer.js';
 import type { Database } from '../db.js';
 import type { Recording, Schedule } from '../generated/prisma/client.js';
+import { longestWindowMs } from '../schedules/windows.js';
 import type { Archives, StartArchive } from './archives.js';
 import { NotFoundError, ValidationError } from './errors.js';
 import { noSuchRecording, type RecordingRuns } from './recording-runs.js';
@@ -21,9 +22,6 @@ export type Work =
   /** The recording is named in a column of its own. */
   | { kind: 'recording' };
 
-/** An archive of which nobody has said how long lasts as long as its window. */
-const longestMs = 25 * 3_600_000;
-
 export type ScheduledJobs = ReturnType<typeof createScheduledJobs>;
 
 export function createScheduledJobs(deps: {
@@ -34,9 +32,14 @@ export function createScheduledJobs(deps: {
 }) {
   const { db, archives, tasks, runs } = deps;
 
+  /** One of which nobody has said otherwise lasts as long as its window, whoever is there. */
   async function archiveJob(archive: ScheduledArchive, tenant: Tenant): Promise<NewJob> {
     const { job } = await archives.prepare(archive, tenant);
-    return archive.maxDuration == null ? { ...job, maxDurationMs: longestMs } : job;
+    return {
+      ...job,
+      ...(archive.maxDuration == null ? { maxDurationMs: longestWindowMs } : {}),
+      ...(archive.idleTimeout == null ? { idleTimeoutMs: null } : {}),
+    };
   }
 
   return {

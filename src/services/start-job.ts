@@ -10,7 +10,6 @@ import type { Source } from '../jobs/capture.js';
 import { costOf } from '../jobs/cost.js';
 import type { JobKind } from '../jobs/states.js';
 import type { Engine } from '../temporal/client.js';
-import { withinStop } from './deadlines.js';
 import { jobInput, queueTimeoutOf } from './job-input.js';
 import { type ClientRequest, keepResult } from './requests.js';
 
@@ -89,9 +88,8 @@ export function createJobStarter(deps: { db: Database; wake: Wake; config: Confi
             ...costOf(source),
             accessTokenHash: token.hash,
             eventSequence: 1,
-            deadlineAt: withinStop(launchAt ?? new Date(Date.now() + queueTimeoutOf(row.kind, config)), {
-              ...{ state, stopAt: job.stopAt ?? null },
-            }),
+            // Whoever has until a certain time waits until then.
+            deadlineAt: launchAt ?? job.stopAt ?? new Date(Date.now() + queueTimeoutOf(row.kind, config)),
             ...(launchAt ? {} : { placement: { create: {} } }),
           },
         });

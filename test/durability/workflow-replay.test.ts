@@ -28,6 +28,8 @@ test('there is a history of every way a job can go', () => {
     'paused-and-resumed',
     'pause-expired',
     'placed-before-it-began',
+    'window-ended',
+    'window-moved',
   ]) {
     expect([...ways]).toContain(way);
   }
