@@ -34,11 +34,13 @@ export function createPlacement(deps: {
   async function expire(): Promise<void> {
     const late = await db.job.findMany({
       where: { state: 'QUEUED', deadlineAt: { lt: new Date() }, placement: { machineId: null } },
-      select: { id: true },
+      select: { id: true, stopAt: true },
       take: mostInTurn,
     });
-    for (const { id: jobId } of late) {
-      const message = await explainWait(db, jobId);
+    for (const { id: jobId, stopAt } of late) {
+      // Who is to stop at a certain time waits until then.
+      const reason = stopAt ? 'WINDOW_ENDED' : 'QUEUE_TIMEOUT';
+      const message = stopAt ? undefined : await explainWait(db, jobId);
       await db.$transaction(async (transaction) => {
         // In the order in which a transition locks. Whoever was placed meanwhile goes.
         await transaction.$queryRaw`SELECT FROM job WHERE id = ${jobId}::uuid FOR UPDATE`;
@@ -46,7 +48,7 @@ export function createPlacement(deps: {
           SELECT FROM placement WHERE job_id = ${jobId}::uuid AND machine_id IS NULL FOR UPDATE`;
         if (waiting.length > 0)
           await transitions.enter(transaction, {
-            ...{ jobId, to: 'EXPIRED', from: ['QUEUED'], reason: 'QUEUE_TIMEOUT' },
+            ...{ jobId, to: 'EXPIRED', from: ['QUEUED'], reason },
             ...(message === undefined ? {} : { message }),
           });
       });
