@@ -15,6 +15,7 @@ import type { ScheduledRuns } from './scheduled-runs.js';
 const patienceMs = 3_000;
 /** Whoever was to stop has done so by then. */
 const stopPatienceMs = 5_000;
+const told = liveStates.filter((state) => state !== 'SCHEDULED' && state !== 'QUEUED');
 const atOnce = 8;
 const schedulesAtOnce = 200;
 
@@ -75,10 +76,10 @@ export function createScheduleUpkeep(deps: {
     await Promise.all(late.map(startOne));
   }
 
-  /** Tells jobs whose time is over that it is: it was changed while they could not be told. */
+  /** Tells jobs whose time is over that it is: it was changed while they could not be told. Who waits is given up by the placement. */
   async function stopLate(): Promise<void> {
     const late = await db.job.findMany({
-      where: { state: { in: liveStates }, stopAt: { lt: new Date(Date.now() - stopPatienceMs) } },
+      where: { state: { in: told }, stopAt: { lt: new Date(Date.now() - stopPatienceMs) } },
       take: schedulesAtOnce,
       select: { id: true, stopAt: true },
     });

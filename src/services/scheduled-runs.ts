@@ -73,7 +73,8 @@ export function createScheduledRuns(deps: {
   async function fail(scheduleId: string, { startAt }: WindowRun, message: string): Promise<void> {
     const isNews = await db.$transaction(async (transaction) => {
       const schedule = await lockSchedule(transaction, scheduleId);
-      if (!schedule || schedule.lastErrorOf?.getTime() === startAt.getTime()) return false;
+      // What is tried again and again is told once, also where a later window has failed since.
+      if (!schedule || (schedule.lastErrorOf && schedule.lastErrorOf >= startAt)) return false;
       await transaction.schedule.update({
         where: { id: scheduleId },
         data: { lastError: message, lastErrorAt: new Date(), lastErrorOf: startAt },

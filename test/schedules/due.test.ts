@@ -155,6 +155,19 @@ test('what cannot be started is tried again while its window is open, and is wel
   expect(await row(id)).toMatchObject({ jobs: [{ roomId }], lastError: null, lastErrorOf: null, retryAt: null });
 });
 
+test('of two windows that cannot be run each is told once, however often they are tried', async () => {
+  const roomId = await createRoom(db, viewer.projectId);
+  const id = await overdue(secondsAgo(60), secondsAgo(-600), { roomId });
+  const windows = [secondsAgo(60), secondsAgo(30)].map((startAt) => ({
+    ...{ startAt: timeOf(startAt.getTime()), stopAt: timeOf(secondsAgo(-600).getTime()) },
+  }));
+  const { runs, schedules } = services();
+  await schedules.update(id, { windows }, viewer);
+  await db.room.update({ where: { id: roomId }, data: { deletedAt: new Date() } });
+  for (let turn = 0; turn < 3; turn++) await runs.startDue(id);
+  expect(await db.event.count({ where: { type: 'ScheduleRunFailed', projectId: viewer.projectId } })).toBe(2);
+});
+
 test('a window that could not be run until it was over is told by what was wrong', async () => {
   const roomId = await createRoom(db, viewer.projectId);
   const startAt = secondsAgo(10);

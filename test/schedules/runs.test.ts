@@ -118,6 +118,20 @@ test('a run that waits to be begun expires at the end of the window too', async 
   expect(await schedule.until('EXPIRED')).toMatchObject({ reason: 'WINDOW_ENDED', recordedDuration: null });
 }, 60_000);
 
+test('a run that is paused when the window ends keeps what it has', async () => {
+  const url = await page();
+  const { window } = windowIn(3, 18);
+  const task = { payload: { layout: 'FREESTYLE' as const, url, format: 'MP4' as const } };
+  const schedule = await create({ windows: [window], task });
+  const { id } = await schedule.until('RECORDING');
+  await sleep(2_000);
+  await api().get('mutation($id: ID!) { pauseJob(input: { jobId: $id }) { __typename } }', { id });
+  await schedule.until('PAUSED');
+  const run = await schedule.until('COMPLETE');
+  expect(run).toMatchObject({ kind: 'TASK', reason: 'WINDOW_ENDED' });
+  expect(run.recordedDuration).toBeGreaterThan(1);
+}, 60_000);
+
 describe('the end of a window that is open', () => {
   test('moves the end of its run, to earlier and to later', async () => {
     const url = await page();
