@@ -12,7 +12,7 @@ const busy = [
   'test/rooms/{viewer,publish-page,recorded,render,session-live,crowded,individual*}.test.ts',
   'test/rooms/ingest*.test.ts',
   'test/tasks/*.test.ts',
-  'test/schedules/runs.test.ts',
+  'test/schedules/{runs,survives}.test.ts',
   'test/media/recording-{life,faults,ends,rooms}.test.ts',
   'test/media/{broadcast,broadcast-jobs,live-hls,preview,renditions,one-kind,tracks-*}.test.ts',
 ];
