@@ -57,8 +57,7 @@ export function createScheduledJobs(deps: {
       }
       if (!task) return null;
       await ofField('task', tasks.prepare({ ...task, requestId: 'check' }, tenant));
-      const { accessToken: _, ...payload } = task.payload;
-      return { kind: 'task', task: { ...task, payload } };
+      return { kind: 'task', task: withoutToken(task) };
     },
 
     /**
@@ -76,6 +75,12 @@ export function createScheduledJobs(deps: {
       return { job: await runs.newJob(recording), recording };
     },
   };
+}
+
+/** The same task: a token is another one each time it is made, and is kept nowhere. */
+export function withoutToken(task: ScheduledTask): ScheduledTask {
+  const { accessToken: _, ...payload } = task.payload;
+  return { ...task, payload };
 }
 
 /** Names what is wrong by where it is in the input of the schedule. */

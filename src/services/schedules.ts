@@ -13,7 +13,13 @@ import { noSuchRecording } from './recording-runs.js';
 import { type ClientRequest, checkRequestId, earlierResult, keepResult, named } from './requests.js';
 import { createScheduleRule, updateScheduleRule } from './schedule-input.js';
 import { dueAfterChange, dueOf, moveStops, type Timed, timingOf } from './schedule-times.js';
-import type { ScheduledArchive, ScheduledJobs, ScheduledTask, Work } from './scheduled-jobs.js';
+import {
+  type ScheduledArchive,
+  type ScheduledJobs,
+  type ScheduledTask,
+  type Work,
+  withoutToken,
+} from './scheduled-jobs.js';
 import { parsed } from './sources.js';
 import { visibleRecordings, visibleSchedules } from './visibility.js';
 
@@ -92,7 +98,7 @@ export function createSchedules(deps: {
      */
     async create(request: CreateSchedule, viewer: Viewer): Promise<string> {
       const { requestId, ...input } = parsed(createScheduleRule, request);
-      const claim = named(viewer, 'createSchedule', requestId ?? undefined, input);
+      const claim = named(viewer, 'createSchedule', requestId ?? undefined, plain(input, request));
       const before = await earlier(claim);
       if (before) return before;
       const timing: Timing = {
@@ -132,11 +138,12 @@ export function createSchedules(deps: {
     async update(id: string, request: UpdateSchedule, viewer: Viewer): Promise<void> {
       const { requestId, ...input } = parsed(updateScheduleRule, request);
       await visible(id, viewer);
-      const claim = named(viewer, 'updateSchedule', requestId ?? undefined, { id, ...input });
+      const claim = named(viewer, 'updateSchedule', requestId ?? undefined, { id, ...plain(input, request) });
       if (await earlier(claim)) return;
       const started = await workFrom(request, viewer);
       const moved = await db.$transaction(async (transaction) => {
         const before = await lockSchedule(transaction, id);
+        if (await earlier(claim, transaction)) return [];
         if (!before) throw new NotFoundError(noSuchSchedule);
         if (claim) await keepResult(transaction, claim, { resultId: id, sequence: 0 });
         const { timezone, windows, from, until } = timingOf(before);
@@ -173,7 +180,9 @@ export function createSchedules(deps: {
       if (await earlier(claim)) return;
       await visible(id, viewer);
       await db.$transaction(async (transaction) => {
-        if (!(await lockSchedule(transaction, id))) throw new NotFoundError(noSuchSchedule);
+        const schedule = await lockSchedule(transaction, id);
+        if (await earlier(claim, transaction)) return;
+        if (!schedule) throw new NotFoundError(noSuchSchedule);
         if (claim) await keepResult(transaction, claim, { resultId: id, sequence: 0 });
         const now = new Date();
         await transaction.schedule.update({
@@ -205,6 +214,12 @@ export function createSchedules(deps: {
   };
 }
 export type Schedules = ReturnType<typeof createSchedules>;
+
+/** An input as it can be told from another. */
+const plain = (input: object, { task }: WorkWish): object => ({
+  ...input,
+  ...(task ? { task: withoutToken(task) } : {}),
+});
 
 const columns = ({ timezone, windows, from, until }: Timing) => ({
   ...{ timezone, windows: windows as unknown as Prisma.InputJsonArray, from, until },
