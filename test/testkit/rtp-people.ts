@@ -40,7 +40,8 @@ const both: TrackKind[] = ['AUDIO', 'VIDEO'];
 
 const encoders = {
   vp8: '-c:v libvpx -deadline realtime -cpu-used 8 -lag-in-frames 0 -error-resilient 1 -b:v 400k',
-  h264: '-c:v libx264 -preset ultrafast -tune zerolatency -profile:v baseline -b:v 400k',
+  // Its headers are in the stream itself: a filter that put them there would not outlast the first round.
+  h264: '-c:v libx264 -preset ultrafast -tune zerolatency -profile:v baseline -x264-params repeat-headers=1 -b:v 400k',
 };
 
 /** Publishes them all by one clock: what flashes and beeps at the same time was sent at the same time. */
@@ -63,7 +64,6 @@ export async function publishPeople(server: MediaServer, roomId: string, people:
     for (const [at, kind] of sends.entries()) {
       const [stream, type] = kind === 'AUDIO' ? ['a', '111'] : ['v', '96'];
       outputs.push('-map', `${index}:${stream}`, '-c', 'copy', '-payload_type', type);
-      if (kind === 'VIDEO' && codec === 'h264') outputs.push('-bsf:v', 'h264_mp4toannexb,dump_extra');
       outputs.push('-ssrc', `${publication.tracks[at]?.ssrc}`, '-f', 'rtp', to);
     }
   }
