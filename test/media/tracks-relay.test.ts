@@ -15,6 +15,7 @@ import { type ManifestWriter, openManifest, readManifest } from '../../worker/pa
 import { createTrackClock } from '../../worker/tracks/clock.js';
 import { createTrackLedger } from '../../worker/tracks/ledger.js';
 import { type PublicationRecording, recordPublication } from '../../worker/tracks/publication.js';
+import { beginsKeyFrame } from '../../worker/tracks/rtp.js';
 import { createSequence } from '../../worker/tracks/sequence.js';
 import { expectTogether } from '../testkit/media.js';
 import { cardHz, cardInputs } from '../testkit/media-card.js';
@@ -166,6 +167,23 @@ test('a program that hangs is replaced', async () => {
   process.kill(writerOf(1), 'SIGSTOP');
   await grown(2).toBeGreaterThan(30_000);
   expect(ends()).toMatchObject([{ cause: 'WRITER_DIED' }]);
+});
+
+test('a file of H.264 begins where its parameters are: with a picture of which they were missed none can be begun', () => {
+  const [sps, pps, idr] = [
+    [0x67, 0x42, 0xe0, 0x1f],
+    [0x68, 0xce],
+    [0x65, 0x88],
+  ] as const;
+  const together = (...units: (readonly number[])[]) =>
+    Buffer.from([0x78, ...units.flatMap((unit) => [0, unit.length, ...unit])]);
+  expect(beginsKeyFrame('h264', Buffer.from(sps))).toBe(true);
+  expect(beginsKeyFrame('h264', together(sps, pps))).toBe(true);
+  expect(beginsKeyFrame('h264', together(sps, pps, idr))).toBe(true);
+  expect(beginsKeyFrame('h264', Buffer.from(idr))).toBe(false);
+  // The first of a picture in several packets.
+  expect(beginsKeyFrame('h264', Buffer.from([0x7c, 0x85, 0x88]))).toBe(false);
+  expect(beginsKeyFrame('h264', together(pps, idr))).toBe(false);
 });
 
 test('a long silence is no other stream to who reads it, and a few lost packets are seen as lost', () => {

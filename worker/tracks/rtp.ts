@@ -15,7 +15,7 @@ export const clockRates: Record<string, number> = { opus: 48_000, vp8: 90_000, h
 const fixedHeaderBytes = 12;
 // NTP counts from 1900.
 const ntpEpochSeconds = 2_208_988_800;
-const h264 = { idr: 5, sps: 7, stapA: 24, fuA: 28 };
+const h264 = { sps: 7, stapA: 24, fuA: 28 };
 
 /** Null for what is no RTP, RTCP included. */
 export function parseRtp(packet: Buffer): RtpPacket | null {
@@ -37,7 +37,7 @@ export function parseRtp(packet: Buffer): RtpPacket | null {
   };
 }
 
-/** Whether a picture that needs no other begins in this payload. Sound always stands alone. */
+/** Whether a picture that needs no other begins in this payload, with all that must be known of it. Sound always stands alone. */
 export function beginsKeyFrame(codec: string, payload: Buffer): boolean {
   if (codec === 'vp8') return beginsVp8KeyFrame(payload);
   if (codec === 'h264') return beginsH264KeyFrame(payload);
@@ -59,8 +59,9 @@ function beginsVp8KeyFrame(payload: Buffer): boolean {
   return header !== undefined && (header & 0x01) === 0;
 }
 
+/** With its parameters: of a picture whose own have just been missed nobody knows the size, and no file can be begun with it. */
 function beginsH264KeyFrame(payload: Buffer): boolean {
-  const isKey = (type: number) => type === h264.idr || type === h264.sps;
+  const isKey = (type: number) => type === h264.sps;
   const type = (payload[0] ?? 0) & 0x1f;
   if (type === h264.fuA) return ((payload[1] ?? 0) & 0x80) !== 0 && isKey((payload[1] ?? 0) & 0x1f);
   if (type !== h264.stapA) return isKey(type);
