@@ -59,22 +59,35 @@ export function createCapacity({ db, feed }: { db: Database; feed: CapacityFeed 
     /** Capacity now, then every second in which it has changed; never ends. */
     follow: (): LatestSource => ({ kind: 'latest', intervalMs: 1_000, follow: feed.follow }),
 
-    /** By their ids. */
+    /** By their ids. One that was drained and has gone is none any more. */
     async workers(): Promise<WorkerFacts[]> {
       const machines = await db.machine.findMany({
         where: { lastSeenAt: { gt: new Date(Date.now() - shownMs) } },
         orderBy: { id: 'asc' },
       });
       const rooms = new Map((await readRooms(db)).map((room) => [room.machineId, room]));
-      return machines.map((machine) => {
+      const kept = new Set(await machinesInUse(db));
+      return machines.flatMap((machine): WorkerFacts[] => {
         const isLost = Date.now() - machine.lastSeenAt.getTime() > machineSilenceMs;
-        return {
-          ...machine,
-          state: isLost ? 'LOST' : machine.isDraining ? 'DRAINING' : 'ONLINE',
-          jobs: rooms.get(machine.id)?.jobs ?? { encode: 0, copy: 0 },
-          reserved: rooms.get(machine.id)?.reserved ?? { cores: 0, memoryBytes: 0 },
-        };
+        if (isLost && machine.isDraining && !kept.has(machine.id)) return [];
+        return [
+          {
+            ...machine,
+            state: isLost ? 'LOST' : machine.isDraining ? 'DRAINING' : 'ONLINE',
+            jobs: rooms.get(machine.id)?.jobs ?? { encode: 0, copy: 0 },
+            reserved: rooms.get(machine.id)?.reserved ?? { cores: 0, memoryBytes: 0 },
+          },
+        ];
       });
     },
   };
+}
+
+/** Ids of machines that jobs are placed on, or whose files are being made there. */
+async function machinesInUse(db: Database): Promise<string[]> {
+  const [placements, finalizing] = await Promise.all([
+    db.placement.findMany({ where: { machineId: { not: null } }, distinct: 'machineId', select: { machineId: true } }),
+    db.job.findMany({ where: { state: 'FINALIZING' }, distinct: 'machineId', select: { machineId: true } }),
+  ]);
+  return [...placements, ...finalizing].flatMap(({ machineId }) => machineId ?? []);
 }
