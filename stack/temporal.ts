@@ -14,6 +14,11 @@ export class TemporalUnavailableError extends Error {
 
 const readyPollMs = 100;
 const shutdownMs = 10_000;
+/**
+ * So long a client may say nothing before it is asked whether it is there, and take to answer. By default that is a minute: for so
+ * long what a machine that was cut off had asked for is still given to it, and each time counts as taken.
+ */
+const clientSilence = '5s';
 
 /** Throws TemporalUnavailableError when there is no working CLI. */
 export function prepareTemporal(config: Config, port: number, uiPort: number): { address: string; spec: ProcessSpec } {
@@ -30,6 +35,10 @@ export function prepareTemporal(config: Config, port: number, uiPort: number): {
     namespace,
     '--log-level',
     'error',
+    ...['keepAliveTime', 'keepAliveTimeout'].flatMap((setting) => [
+      '--dynamic-config-value',
+      `frontend.${setting}="${clientSilence}"`,
+    ]),
   );
   const address = `127.0.0.1:${port}`;
   return {
