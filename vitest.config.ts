@@ -8,7 +8,7 @@ const streams = ['test/media/{stream-*,inputs*}.test.ts'];
 /** Recorders, which are killed and held still, and browsers with cameras: each keeps the machine busy by itself. */
 const busy = [
   'test/media/{host-*,page-*,archive}.test.ts',
-  'test/durability/{archive-life,recording-survives,steering,drain}.test.ts',
+  'test/durability/{archive-life,recording-survives,steering,drain,workers-elsewhere}.test.ts',
   'test/rooms/{viewer,publish-page,recorded,render,session-live,crowded,individual*}.test.ts',
   'test/rooms/ingest*.test.ts',
   'test/tasks/*.test.ts',
