@@ -10,6 +10,7 @@ import { type Stack, startStack } from '../stack/stack.js';
 import { type ArchiveKit, createArchiveKit } from '../test/testkit/archives.js';
 import { type Receiver, startReceiver } from '../test/testkit/receiver.js';
 import { createRecordingKit, type RecordingKit } from '../test/testkit/recordings.js';
+import { createTaskKit, type TaskKit } from '../test/testkit/tasks.js';
 import { type Cluster, openCluster, type SharedStorage, startSharedStorage } from './cluster.js';
 import { type Traces, watchTraces } from './traces.js';
 
@@ -27,6 +28,10 @@ export interface BedOptions {
 const quickMachineTimeoutMs = 10_000;
 /** The least there is, for the small disk that a row fills. */
 const diskReserveMb = 16;
+/** Of a machine of a cluster: so few that tasks wait for each other. */
+const clusterCopySlots = 4;
+/** Longer than a place is waited for while a recorder is started again. */
+const taskQueueTimeoutMs = 60_000;
 
 export interface Bed {
   kind: BedKind;
@@ -34,6 +39,7 @@ export interface Bed {
   cluster: Cluster | null;
   kit: ArchiveKit;
   recordings: RecordingKit;
+  tasks: TaskKit;
   db: Database;
   temporal: Client;
   traces: Traces;
@@ -41,6 +47,7 @@ export interface Bed {
   /** The page that is recorded, without a query. */
   pageUrl: string;
   machineTimeoutMs: number;
+  taskQueueTimeoutMs: number;
   /** Whether Temporal runs this workflow. Throws while Temporal does not answer, and WorkflowNotFoundError. */
   isRunning(workflowId: string): Promise<boolean>;
   /** The newest lines of the service's log. */
@@ -86,10 +93,11 @@ export async function openBed({ kind, quick, signal }: BedOptions): Promise<Bed>
     }
     const settings = {
       MACHINE_TIMEOUT_SECONDS: String(machineTimeoutMs / 1000),
+      TASK_QUEUE_TIMEOUT_SECONDS: String(taskQueueTimeoutMs / 1000),
       DISK_RESERVE_MB: String(diskReserveMb),
-      ...storage?.environment,
+      ...(storage ? { COPY_SLOTS: String(clusterCopySlots), ...storage.environment } : {}),
     };
-    const services = storage ? (['api', 'jobs'] as const) : undefined;
+    const services = storage ? (['api', 'jobs', 'rooms'] as const) : undefined;
     const stack = await startStack({ config, settings, services, log, signal });
     opened.push(() => stack.stop());
     const cluster = storage && (await openCluster({ stack, storage, settings, log, signal }));
@@ -99,6 +107,7 @@ export async function openBed({ kind, quick, signal }: BedOptions): Promise<Bed>
     const receiver = await startReceiver();
     const kit = createArchiveKit(stack);
     const recordings = createRecordingKit(stack);
+    const tasks = createTaskKit(stack);
     const db = createDatabase(databaseUrl);
     const temporal = createTemporalClient(
       loadConfig(childEnvironment({ DATA_DIR: dataDir, DATABASE_URL: databaseUrl, TEMPORAL_ADDRESS: temporalAddress })),
@@ -108,12 +117,26 @@ export async function openBed({ kind, quick, signal }: BedOptions): Promise<Bed>
       receiver.close,
       kit.close,
       recordings.close,
+      tasks.close,
       () => db.$disconnect(),
       () => temporal.connection.close(),
       traces.close,
     );
     return {
-      ...{ kind, stack, cluster, kit, recordings, db, temporal, traces, receiver, machineTimeoutMs },
+      ...{
+        kind,
+        stack,
+        cluster,
+        kit,
+        recordings,
+        db,
+        temporal,
+        tasks,
+        traces,
+        receiver,
+        machineTimeoutMs,
+        taskQueueTimeoutMs,
+      },
       pageUrl: `${stack.url}/demo`,
       async isRunning(workflowId) {
         const { status } = await temporal.withDeadline(Date.now() + 2_000, () =>

@@ -1,4 +1,5 @@
 /** Several machines as far as one can have them on one: recorders with data directories of their own, and a storage they share. */
+import { join } from 'node:path';
 import type { childEnvironment } from '../src/config.js';
 import { isolatedConfig, temporaryDataFolder } from '../stack/isolated.js';
 import { type Stack, startStack } from '../stack/stack.js';
@@ -9,8 +10,9 @@ export interface SharedStorage {
   /** The settings that lead to it, by way of the line. */
   environment: Record<string, string>;
   line: Line;
-  /** Where its objects lie as files. */
+  /** Where its objects lie as files, and those among them that are results. */
   bucketFolder: string;
+  filesFolder: string;
   close(): Promise<void>;
 }
 
@@ -24,6 +26,7 @@ export async function startSharedStorage(folder: string): Promise<SharedStorage>
       environment: { ...s3.environment, S3_ENDPOINT: `http://${line.address}` },
       line,
       bucketFolder: s3.bucketFolder,
+      filesFolder: join(s3.bucketFolder, s3.settings.prefix, 'files'),
       async close() {
         await network.close();
         await s3.stop();
@@ -35,11 +38,9 @@ export async function startSharedStorage(folder: string): Promise<SharedStorage>
   }
 }
 
-export interface Cluster {
+export interface Cluster extends Pick<SharedStorage, 'line' | 'bucketFolder' | 'filesFolder'> {
   /** One a machine. */
   recorders: Stack[];
-  line: Line;
-  bucketFolder: string;
   close(): Promise<void>;
   abort(): void;
 }
@@ -72,6 +73,7 @@ export async function openCluster(options: {
             ...{ port: Number(new URL(stack.url).port), publicUrl: stack.url },
             databaseUrl: stack.databaseUrl,
             temporal: { ...config.temporal, address: stack.temporalAddress },
+            media: { ...config.media, ...stack.mediaServer },
           },
           ...{ settings, services: ['recorder'], log, signal },
         }),
@@ -81,8 +83,9 @@ export async function openCluster(options: {
     await close();
     throw error;
   }
+  const { line, bucketFolder, filesFolder } = storage;
   return {
-    ...{ recorders, line: storage.line, bucketFolder: storage.bucketFolder, close },
+    ...{ recorders, line, bucketFolder, filesFolder, close },
     abort: () => {
       for (const recorder of recorders) recorder.abort();
     },

@@ -13,7 +13,7 @@ import { webhookWorkflowId } from '../src/jobs/webhook-messages.js';
 import type { Bed } from './bed.js';
 import { eventually } from './patience.js';
 import { lengthOf, outside, type Pictures, readPictures, type Span, widened } from './pictures.js';
-import type { Recorded, Recording } from './recording.js';
+import type { Recording } from './recording.js';
 import type { Subscriber } from './subscriber.js';
 
 /** The anchor of a part and the picture it is compared with differ by the way through the encoder. */
@@ -37,15 +37,26 @@ export interface Findings {
   pictures: Pictures | null;
 }
 
+/** A file to download, with what the API says of it. */
+export interface ResultFile {
+  /** Bytes; null where nothing is said. */
+  size: string | number | null;
+  /** Base64; null where nothing is said. */
+  sha256sum: string | null;
+  /** Answers where it lies then. */
+  download(folder: string): Promise<string>;
+}
+
 export interface CheckedJob {
-  archive: Pick<Recorded, 'facts' | 'download'>;
   jobId: string;
   subscriber?: Subscriber;
+  /** What a job that is COMPLETE or PARTIAL has made: of a recording whose pictures are read, the one file. */
+  results(): Promise<ResultFile[]>;
 }
 
 /** Checks everything that can be known of one ended job. */
 export async function checkJob(bed: Bed, checked: CheckedJob | Recording): Promise<Findings> {
-  const { jobId, archive } = checked;
+  const { jobId } = checked;
   const complaints: string[] = [];
   const complain = (about: string) => complaints.push(`job ${jobId}: ${about}`);
   const job = await bed.db.job.findUniqueOrThrow({
@@ -64,19 +75,27 @@ export async function checkJob(bed: Bed, checked: CheckedJob | Recording): Promi
     const problem = await workflowProblem(bed, workflowId);
     if (problem) complain(problem);
   }
-  for (const sentence of await shippedProblems(bed, jobId)) complain(sentence);
+  // What is not in a result, or in none, is kept for a while.
+  const isKept = job.state === 'FAILED' || job.parts.some(({ incomplete }) => incomplete);
+  for (const sentence of isKept ? [] : await shippedProblems(bed, jobId)) complain(sentence);
   if (!finished) return { complaints, lostMs: null, pictures: null };
 
   const folder = await mkdtemp(join(tmpdir(), 'tapedeck-chaos-'));
   try {
-    const facts = await archive.facts();
-    const file = await archive.download(folder);
-    const { size } = await stat(file);
-    if (Number(facts.size) !== size) complain(`the API tells ${facts.size} bytes, the download has ${size}`);
-    const sha256 = await sha256Of(file);
-    if (facts.sha256sum !== sha256) complain(`the API tells the hash ${facts.sha256sum}, the download has ${sha256}`);
+    const files: string[] = [];
+    for (const result of await checked.results()) {
+      const file = await result.download(folder);
+      const { size } = await stat(file);
+      if (Number(result.size) !== size) complain(`the API tells ${result.size} bytes, the download has ${size}`);
+      const sha256 = await sha256Of(file);
+      if (result.sha256sum !== sha256)
+        complain(`the API tells the hash ${result.sha256sum}, the download has ${sha256}`);
+      files.push(file);
+    }
+    const [file] = files;
+    if (file === undefined) complain('it has no file to download');
 
-    if (!('clock' in checked)) return { complaints, lostMs: null, pictures: null };
+    if (file === undefined || !('clock' in checked)) return { complaints, lostMs: null, pictures: null };
     const pictures = await readPictures(file, checked.clock);
     const partsMs = job.parts.reduce((sum, { durationMs }) => sum + (durationMs ?? 0), 0);
     const differenceMs = Math.abs(partsMs - pictures.durationMs);

@@ -96,10 +96,13 @@ async function tryRow(row: Row): Promise<Verdict> {
 }
 
 function told(verdict: Verdict): string {
-  const { name, lostMs, recoveryMs, pictures, slips, tookMs, complaints } = verdict;
+  const { name, lostMs, recoveryMs, pictures, slips, tried, tookMs, complaints } = verdict;
+  const read = tried
+    ? `${tried.count} ${tried.unit} under ${tried.under}`
+    : `${pictures} pictures read, ${slips} slips`;
   const measured = verdict.skipped
     ? ''
-    : `: lost ${ms(lostMs)} ms, recovered after ${ms(recoveryMs)} ms; ${pictures} pictures read, ${slips} slips; took ${(tookMs / 1000).toFixed(0)} s`;
+    : `: lost ${ms(lostMs)} ms, recovered after ${ms(recoveryMs)} ms; ${read}; took ${(tookMs / 1000).toFixed(0)} s`;
   return [`${verdictOf(verdict)}  ${name}${measured}`, ...complaints.map((complaint) => `    ${complaint}`)].join('\n');
 }
 
@@ -112,13 +115,17 @@ function verdictOf({ ok, skipped }: Verdict): string {
   return ok ? 'ok' : 'BROKEN';
 }
 
-/** Of one row: what it lost. Of several: the share of those tried that are well. */
+/** Of one row: what it lost, or how much was tried in it. Of several: the share of those tried that are well. */
 function summary(all: readonly Verdict[]): BenchResult {
   const tried = all.filter(({ skipped }) => !skipped);
   const well = tried.filter(({ ok }) => ok).length;
   const ok = tried.length > 0 && well === tried.length;
   const details = { seed, quick, rows: all };
   const [only] = all;
+  if (all.length === 1 && only?.tried) {
+    const { count, unit } = only.tried;
+    return { name: only.name, value: count, unit, floor: null, ratio: null, goal: null, ok, details };
+  }
   if (all.length === 1 && only) {
     const [value, floor] = [only.lostMs, only.promised?.lostMs ?? null];
     return { name: only.name, value, unit: 'ms', floor, ratio: null, goal: floor, ok, details };

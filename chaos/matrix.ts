@@ -5,8 +5,9 @@ import { networkRows } from './rows/network.js';
 import { requestRows } from './rows/requests.js';
 import { roomRows } from './rows/rooms.js';
 import { serviceRows } from './rows/services.js';
-import { storageRows } from './rows/storage.js';
+import { diskRows, storageRows } from './rows/storage.js';
 import { streamRows } from './rows/streams.js';
+import { taskRows } from './rows/tasks.js';
 
 export const matrix: readonly Row[] = [
   ...captureRows,
@@ -15,5 +16,7 @@ export const matrix: readonly Row[] = [
   ...streamRows,
   ...requestRows,
   ...networkRows,
+  ...diskRows,
+  ...taskRows,
   ...storageRows,
 ];

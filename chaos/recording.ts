@@ -5,6 +5,7 @@ import { isTerminal, type JobState } from '../src/jobs/states.js';
 import type { TestArchive } from '../test/testkit/archives.js';
 import { cardHz, numberBits } from '../test/testkit/media-card.js';
 import type { Bed } from './bed.js';
+import type { CheckedJob } from './invariants.js';
 import type { LiveCard } from './live-card.js';
 import { eventually, HopelessError } from './patience.js';
 import type { PictureClock, Span } from './pictures.js';
@@ -20,9 +21,8 @@ export interface Recorded extends Pick<TestArchive, 'id' | 'jobId' | 'stop' | 'd
   facts(): Promise<Facts>;
 }
 
-export interface Recording<R extends Recorded = Recorded> {
+export interface Recording<R extends Recorded = Recorded> extends CheckedJob {
   archive: R;
-  jobId: string;
   clock: PictureClock;
   /** When what is recorded had itself nothing to show. */
   away: Span[];
@@ -98,8 +98,17 @@ function follow<R extends Recorded>(bed: Bed, archive: R, clock: PictureClock): 
   return {
     ...{ archive, jobId: archive.jobId, clock, away: [], stopAskedAt: undefined },
     subscriber: subscribe(bed.kit.tapedeck, archive.id),
+    results: resultsOf(archive),
   };
 }
+
+/** The one file of a recording, as it is checked. */
+export const resultsOf =
+  (archive: Pick<Recorded, 'facts' | 'download'>): CheckedJob['results'] =>
+  async () => {
+    const { size, sha256sum } = await archive.facts();
+    return [{ size, sha256sum, download: archive.download }];
+  };
 
 /** Waits until the job is in the state. Throws when it ends in another. */
 export function untilState(recording: Recording, state: JobState, limitMs = endLimitMs): Promise<Facts> {

@@ -39,6 +39,8 @@ export interface Account {
   jobs: (Recording | CheckedJob)[];
   /** From the fault until all was well again. */
   recoveryMs: number;
+  /** What was tried instead of pictures, in a row whose jobs have none to read; none of it is as bad as no picture. `under`: what was done to it, in words. */
+  tried?: { count: number; unit: string; under: string };
   /** What the row itself found to be wrong, in sentences. */
   complaints?: string[];
   /** What is wrong with what was found of its jobs, in their order, beyond what is asked of every job. */

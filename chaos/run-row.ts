@@ -1,7 +1,7 @@
 /** Runs one row and judges it: by its promise, measured in the pictures, and by everything that must hold anyway. */
 import { loadavg } from 'node:os';
 import { checkJob, checkTraces, type Findings } from './invariants.js';
-import type { Promised, Row, Trial } from './row.js';
+import type { Account, Promised, Row, Trial } from './row.js';
 
 export interface Verdict {
   name: string;
@@ -15,6 +15,8 @@ export interface Verdict {
   /** Pictures that were read. */
   pictures: number;
   slips: number;
+  /** What was tried in a row without pictures; null in all others. */
+  tried: NonNullable<Account['tried']> | null;
   tookMs: number;
   /** Processes of this machine that wanted a processor, on average over the last minute of the row. */
   load: number;
@@ -34,11 +36,12 @@ export async function runRow(row: Row, trial: Trial): Promise<Verdict> {
   const promised = slowed(row.promise(trial.bed), trial.slowness);
   const verdict: Verdict = {
     ...{ name: row.name, ok: false, skipped: false, lostMs: null, recoveryMs: null, promised },
-    ...{ pictures: 0, slips: 0, tookMs: 0, load: 0, unsound: false, complaints: [] },
+    ...{ pictures: 0, slips: 0, tried: null, tookMs: 0, load: 0, unsound: false, complaints: [] },
   };
   try {
     const account = await row.run(trial);
     verdict.recoveryMs = account.recoveryMs;
+    verdict.tried = account.tried ?? null;
     verdict.complaints.push(...(account.complaints ?? []));
     const findings: Findings[] = [];
     for (const job of account.jobs) findings.push(await checkJob(trial.bed, job));
@@ -62,10 +65,12 @@ export async function runRow(row: Row, trial: Trial): Promise<Verdict> {
   return verdict;
 }
 
-function broken({ lostMs, recoveryMs, pictures, slips }: Verdict, promised: Promised, slowness: number): string[] {
-  if (lostMs === null || pictures === 0) return ['No picture was read: nothing is known of what was lost.'];
+function broken(verdict: Verdict, promised: Promised, slowness: number): string[] {
+  const { lostMs, recoveryMs, pictures, slips, tried } = verdict;
+  if (tried?.count === 0) return [`There were no ${tried.unit}: nothing is known of what was lost.`];
+  if (!tried && (lostMs === null || pictures === 0)) return ['No picture was read: nothing is known of what was lost.'];
   return [
-    ...(lostMs > promised.lostMs
+    ...(lostMs !== null && lostMs > promised.lostMs
       ? [`${Math.round(lostMs)} ms of pictures were lost, promised are at most ${promised.lostMs} ms.`]
       : []),
     ...(recoveryMs !== null && recoveryMs > promised.recoveryMs
@@ -86,6 +91,6 @@ const slowed = ({ lostMs, recoveryMs }: Promised, slowness: number): Promised =>
 export function untried(row: Row, why: string, { skipped }: { skipped: boolean }): Verdict {
   return {
     ...{ name: row.name, ok: skipped, skipped, lostMs: null, recoveryMs: null, promised: null },
-    ...{ pictures: 0, slips: 0, tookMs: 0, load: 0, unsound: false, complaints: [why] },
+    ...{ pictures: 0, slips: 0, tried: null, tookMs: 0, load: 0, unsound: false, complaints: [why] },
   };
 }

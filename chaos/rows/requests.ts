@@ -6,7 +6,15 @@ import { readStatus } from '../../worker/host/client.js';
 import type { Bed } from '../bed.js';
 import { eventually } from '../patience.js';
 import { signalAll } from '../processes.js';
-import { type Recording, recordedOn, startRecording, stopAndWait, untilEnd, untilState } from '../recording.js';
+import {
+  type Recording,
+  recordedOn,
+  resultsOf,
+  startRecording,
+  stopAndWait,
+  untilEnd,
+  untilState,
+} from '../recording.js';
 import type { Account, Row, Trial } from '../row.js';
 import { subscribe } from '../subscriber.js';
 import { keepDown } from './services.js';
@@ -127,7 +135,10 @@ async function startCheap(bed: Bed, number: number, complaints: string[]) {
   };
   const [one, other] = await Promise.all([bed.kit.start(input), bed.kit.start(input)]);
   if (one.id !== other.id) complaints.push(`One start, sent twice, started both ${one.jobId} and ${other.jobId}.`);
-  return { archive: one, jobId: one.jobId, subscriber: subscribe(bed.kit.tapedeck, one.id) };
+  return {
+    ...{ archive: one, jobId: one.jobId, results: resultsOf(one) },
+    subscriber: subscribe(bed.kit.tapedeck, one.id),
+  };
 }
 
 /** Stops what records and cancels what does not, until the job has ended. */

@@ -18,7 +18,7 @@ const stallsMs = { quick: 6_000, full: 20_000 };
 /** What one second of shipping, and the way of what is on its way, may cost. */
 const unshippedMs = 1_500;
 
-export const storageRows: Row[] = [
+export const diskRows: Row[] = [
   {
     name: 'disk-full',
     about:
@@ -27,6 +27,9 @@ export const storageRows: Row[] = [
     obstacle: () => (process.getuid?.() === 0 ? null : 'Only root can mount the small disk that it fills.'),
     run: diskFull,
   },
+];
+
+export const storageRows: Row[] = [
   {
     name: 'storage-stall',
     bed: 'cluster',

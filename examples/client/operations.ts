@@ -633,6 +633,8 @@ export const Task = graphql(`
           height
           videoCodec
           audioCodec
+          size
+          sha256sum
           downloadUrl
         }
       }
