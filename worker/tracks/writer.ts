@@ -92,8 +92,9 @@ export function describedInput(description: string): string[] {
   return [
     ...['-protocol_whitelist', 'file,udp,rtp', '-f', 'sdp', '-localaddr', '127.0.0.1', '-buffer_size', '1048576'],
     // The first packets say all there is to know: a picture's size is in the key frame that it begins with. To find out about its
-    // rate would take twenty pictures, before which nothing is written.
-    ...['-analyzeduration', '1000000', '-probesize', '500000', '-fpsprobesize', '0'],
+    // rate would take twenty pictures, before which nothing is written. Where packets of that key frame were lost there is another one
+    // soon, if whoever sends hears that it is asked for: to give up before it comes would lose the sound too.
+    ...['-analyzeduration', '5000000', '-probesize', '5000000', '-fpsprobesize', '0'],
     // Packets that were sent again come late, and are put where they belong.
     ...['-reorder_queue_size', '128', '-max_delay', '200000', '-i', description],
   ];
