@@ -23,6 +23,9 @@ import { visibleJobs } from './visibility.js';
 
 export type TaskFilter = RowFilter;
 
+/** A recorder takes seconds to be there, on a busy machine some more: whoever publishes all the while is not to be missed by then. */
+const leastConnectMs = 30_000;
+
 export interface StoppedTask {
   taskId: string;
   requestId: string;
@@ -178,7 +181,7 @@ function peopleOf(payload: TaskPayload, config: Config): Omit<PeopleSource, 'roo
     ...{ kind: 'people', users, output: outputOf(payload), naming: namingOf(payload, config) },
     picture: video && { width: video.width, height: video.height, fps: video.frameRate, bitrate: video.bitrate },
     sound: audio,
-    connectTimeoutMs: maxDuration * 1000,
+    connectTimeoutMs: Math.max(leastConnectMs, maxDuration * 1000),
     idleTimeoutMs: (idleTimeout ?? 0) * 1000,
   };
 }
