@@ -51,7 +51,7 @@ export function openNetwork(): SeparateNetwork {
   ip('addr', 'add', `${address}/24`, 'dev', bridge);
   ip('link', 'set', bridge, 'up');
   const servers: Server[] = [];
-  const hosts: { namespace: string; kill(): void }[] = [];
+  const hosts: { namespace: string; outside: string; kill(): void }[] = [];
 
   return {
     address,
@@ -85,8 +85,8 @@ export function openNetwork(): SeparateNetwork {
         for (const pid of ip('netns', 'pids', namespace).split('\n').filter(Boolean)) signal(Number(pid));
       };
       ip('netns', 'add', namespace);
-      hosts.push({ namespace, kill });
       ip('link', 'add', outside, 'type', 'veth', 'peer', 'name', inside, 'netns', namespace);
+      hosts.push({ namespace, outside, kill });
       ip('link', 'set', outside, 'master', bridge);
       ip('link', 'set', outside, 'up');
       ip('-n', namespace, 'addr', 'add', `${subnet}.${1 + number}/24`, 'dev', inside);
@@ -107,8 +107,10 @@ export function openNetwork(): SeparateNetwork {
       };
     },
     async close() {
-      for (const { namespace, kill } of hosts) {
+      for (const { namespace, outside, kill } of hosts) {
         kill();
+        // The namespace itself stays until the last of what was killed is gone.
+        ip('link', 'del', outside);
         ip('netns', 'del', namespace);
       }
       ip('link', 'del', bridge);
