@@ -20,7 +20,8 @@ export const isPage = ({ input }: RecordingConfig): boolean => input.type === 'R
 
 /** Locks a recording until the end of the transaction, and answers it; null when it is deleted. To be called first of all. */
 export async function lockRecording(transaction: Transaction, id: string): Promise<Recording | null> {
-  await transaction.$queryRaw`SELECT id FROM recording WHERE id = ${id}::uuid FOR UPDATE`;
+  // Not against those who write of its runs, whose rows refer to it: they have locked their own already.
+  await transaction.$queryRaw`SELECT id FROM recording WHERE id = ${id}::uuid FOR NO KEY UPDATE`;
   return transaction.recording.findUnique({ where: { id, deletedAt: null } });
 }
 

@@ -253,6 +253,12 @@ export function createRecordings(deps: {
   ): Promise<{ running: { id: string }[]; isToBeReplaced: boolean }> {
     const { id } = before;
     const days = deleteAfter === undefined ? before.deleteAfterDays : (deleteAfter ?? 0);
+    // Its run first, as all lock who write of a run: its row refers to the recording's.
+    const running = await liveRuns(transaction, id);
+    const [newest] = running;
+    const isChanged = !isDeepStrictEqual(JSON.parse(JSON.stringify(config)), before.config);
+    const isToBeReplaced =
+      isNow && isChanged && newest !== undefined && !(await runs.follow(transaction, newest, config));
     await transaction.recording.update({
       where: { id },
       data: {
@@ -262,11 +268,6 @@ export function createRecordings(deps: {
       },
     });
     if (days !== before.deleteAfterDays) await alignExpiry(transaction, id);
-    const running = await liveRuns(transaction, id);
-    const isChanged = !isDeepStrictEqual(JSON.parse(JSON.stringify(config)), before.config);
-    if (!isNow || !isChanged || running.length === 0) return { running, isToBeReplaced: false };
-    const [newest] = running as [(typeof running)[number]];
-    const isToBeReplaced = !(await runs.follow(transaction, newest, config));
     return { running, isToBeReplaced };
   }
 }

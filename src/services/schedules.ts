@@ -232,6 +232,7 @@ function checkBounds({ from, until }: Timing): void {
 
 /** Locks a schedule until the end of the transaction, and answers it; null when it is deleted. */
 export async function lockSchedule(transaction: Transaction, id: string): Promise<Schedule | null> {
-  await transaction.$queryRaw`SELECT id FROM schedule WHERE id = ${id}::uuid FOR UPDATE`;
+  // Not against those who write of its runs, whose rows refer to it: they have locked their own already.
+  await transaction.$queryRaw`SELECT id FROM schedule WHERE id = ${id}::uuid FOR NO KEY UPDATE`;
   return transaction.schedule.findUnique({ where: { id, deletedAt: null } });
 }

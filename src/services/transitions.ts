@@ -1,7 +1,7 @@
 /** The only way a job changes its state: one transaction with a guarded update and the event that tells of it. */
 import type { Database, Transaction } from '../db.js';
 import { appendJobEvent, eventsChannel, type Wake } from '../events/outbox.js';
-import type { Job, Prisma } from '../generated/prisma/client.js';
+import type { Job } from '../generated/prisma/client.js';
 import type { TransitionInput } from '../jobs/messages.js';
 import { unfinishedProgress } from '../jobs/progress.js';
 import { type JobReason, reasons } from '../jobs/reasons.js';
@@ -19,7 +19,7 @@ export interface TransitionResult {
 
 interface Step extends TransitionInput {
   /** What else is written into the job's row. */
-  patch?: Pick<Prisma.JobUncheckedUpdateInput, 'startedAt'>;
+  patch?: { startedAt?: Date };
   /** Only while this incarnation is the newest: an older host's word no longer counts. */
   incarnation?: number;
 }
@@ -54,21 +54,20 @@ export function createTransitions({ db, wake, config }: { db: Database; wake: Wa
     const message = reason ? (step.message ?? reasons[reason].message) : (step.message ?? null);
     const finished = to === 'COMPLETE' || to === 'PARTIAL';
     const now = new Date();
+    const before = await transaction.job.findUniqueOrThrow({ where: { id: jobId } });
+    const pausedMs = before.pausedMs + (current.state === 'PAUSED' ? now.getTime() - current.since.getTime() : 0);
+    const entered = { ...patch, ...{ state: to, stateSince: now, pausedMs } };
     const job = await transaction.job.update({
       where: { id: jobId },
       data: {
-        ...patch,
-        state: to,
-        stateSince: now,
+        ...entered,
+        deadlineAt: deadlineOf({ ...before, ...entered }, config),
         ...(reason || keepsNoReason.includes(to) ? { reason: reason ?? null, message } : {}),
         eventSequence: { increment: 1 },
-        ...(current.state === 'PAUSED' ? { pausedMs: { increment: now.getTime() - current.since.getTime() } } : {}),
         progress: finished ? 100 : Math.min(unfinishedProgress, Math.max(current.progress, current.shown ?? 0)),
         ...(isTerminal(to) ? { endedAt: now } : {}),
       },
     });
-    const deadlineAt = deadlineOf(job, config);
-    await transaction.job.update({ where: { id: jobId }, data: { deadlineAt } });
     if (isOver) await transaction.placement.deleteMany({ where: { jobId } });
     await appendJobEvent(transaction, job, {
       type: 'JobStateChanged',

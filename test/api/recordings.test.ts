@@ -1,7 +1,8 @@
 /** Recordings as clients make, change, run and list them. Nothing here needs media. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { Client } from 'pg';
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { encodeId } from '../../schema/ids.js';
 import { createDatabase, type Database } from '../../src/db.js';
 import type { RecordingConfig } from '../../src/recordings/config.js';
@@ -444,6 +445,30 @@ describe('running', () => {
       .poll(() => states(recording.recordingId), { timeout: 30_000 })
       .toEqual(['CANCELED CANCELED', expect.stringMatching(/^(CANCELED|FAILED)/)]);
   });
+
+  test('may change while something is written of its run', async () => {
+    const recording = await kit.create({ input: udp });
+    const jobId = await recording.runJobId();
+    const writer = new Client({ connectionString: inject('stack').databaseUrl });
+    await writer.connect();
+    onTestFinished(() => writer.end());
+    const write = () => writer.query('UPDATE job SET updated_at = now() WHERE id = $1', [jobId]);
+    await writer.query('BEGIN');
+    await write();
+    const changed = recording.update({ input: { connectTimeout: 60 } });
+    const waits = async () => {
+      const waiting = await db.$queryRaw<unknown[]>`
+        SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%UPDATE "public"."job"%"source"%'`;
+      return waiting.length;
+    };
+    await expect.poll(waits, { timeout: 10_000 }).toBeGreaterThan(0);
+    // What was written before in the same transaction looks at the recording too.
+    await write();
+    await writer.query('COMMIT');
+    await changed;
+    expect((await db.job.findUniqueOrThrow({ where: { id: jobId } })).startTimeoutMs).toBe(60_000);
+    await recording.stop();
+  }, 60_000);
 
   test('goes with the recording when that is deleted, and so does all that there is of it', async () => {
     const recording = await kit.create({ input: udp });
