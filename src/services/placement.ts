@@ -9,6 +9,7 @@ import { isTerminal } from '../jobs/states.js';
 import type { Engine } from '../temporal/client.js';
 import { resumingInput } from './job-input.js';
 import { explainWait, readRooms } from './machine-rooms.js';
+import { machineSilenceMs } from './machines.js';
 import { readFinalizing, readLaunches, readQueue } from './queue.js';
 import type { Transitions } from './transitions.js';
 
@@ -125,7 +126,11 @@ export function createPlacement(deps: {
         const placement = await db.placement.findUnique({ where: { jobId } });
         if (placement?.machineId && placement.machineId !== lostMachineId) return;
         // It gets nothing before it reports itself again; if it was given up too early, that is within seconds.
-        await db.machine.updateMany({ where: { id: lostMachineId }, data: { lastSeenAt: new Date(0) } });
+        const silentSince = new Date(Date.now() - machineSilenceMs);
+        await db.machine.updateMany({
+          where: { id: lostMachineId, lastSeenAt: { gt: silentSince } },
+          data: { lastSeenAt: silentSince },
+        });
       }
       await db.$transaction(async (transaction) => {
         await transaction.$queryRaw`SELECT FROM job WHERE id = ${jobId}::uuid FOR UPDATE`;

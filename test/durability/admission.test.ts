@@ -313,6 +313,9 @@ describe('placing jobs', () => {
     await placement().request(jobId, 'm');
     await placement().run();
     expect(await machineOf(jobId)).toBeNull();
+    // It is still told of, as lost.
+    const { lastSeenAt } = await db.machine.findUniqueOrThrow({ where: { id: 'm' } });
+    expect(Date.now() - lastSeenAt.getTime()).toBeLessThan(60_000);
     await machine('n', null);
     await placement().run();
     expect(await machineOf(jobId)).toBe('n');
