@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '../src/config.js';
+import type { ForwardWish } from '../src/media/media-server.js';
 import { createWarningBoard } from '../worker/host/warning-board.js';
 import { openManifest, readManifest } from '../worker/parts/manifest.js';
 import { createTrackLedger } from '../worker/tracks/ledger.js';
@@ -12,17 +13,19 @@ import { answer } from './child.js';
 const folder = mkdtempSync(join(tmpdir(), 'tapedeck-bench-'));
 const recordings: PublicationRecording[] = [];
 
+/** Port, and the SSRC of what comes there. */
+export type Destination = Pick<ForwardWish, 'port' | 'ssrc'>;
 export type TracksHost = typeof handlers;
 const handlers = {
-  /** Begins to record so many participants; answers the ports of each one's sound and picture. */
-  async begin(participants: number): Promise<{ audio: number; video: number }[]> {
+  /** Begins to record so many participants; answers where each one's sound and picture are to be sent. */
+  async begin(participants: number): Promise<{ audio: Destination; video: Destination }[]> {
     const manifest = openManifest(folder);
     const note = (text: string) => process.stderr.write(text.includes('DIED') ? `${text}\n` : '');
     const ledger = createTrackLedger({ folder, manifest, warnings: createWarningBoard(note), note });
     return Promise.all(
       [...Array(participants).keys()].map(
         (index) =>
-          new Promise<{ audio: number; video: number }>((resolve) => {
+          new Promise<{ audio: Destination; video: Destination }>((resolve) => {
             const recording = recordPublication({
               participant: {
                 ...{ mediaId: `b.p${index}.0123456789ab`, name: `Participant ${index}` },
@@ -34,7 +37,7 @@ const handlers = {
               source: {
                 ...{ address: '127.0.0.1', from: '127.0.0.1', stopForward: async () => {} },
                 async forward([audio, video]) {
-                  resolve({ audio: audio?.port ?? 0, video: video?.port ?? 0 });
+                  if (audio && video) resolve({ audio, video });
                   return [];
                 },
               },

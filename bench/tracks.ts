@@ -12,7 +12,7 @@ import { describeSession } from '../worker/tracks/session-description.js';
 import { startChild } from './child.js';
 import { until } from './recorder-host.js';
 import { type BenchResult, noiseNote, spread, table } from './result.js';
-import type { TracksHost } from './tracks-host.js';
+import type { Destination, TracksHost } from './tracks-host.js';
 import { measureUsage } from './usage.js';
 
 // What a participant may cost beside the recording of the page, which takes 0.8 of a core: ten then fit beside it.
@@ -22,8 +22,8 @@ const settleMs = 2_000;
 const startLimitMs = 20_000;
 
 interface Ports {
-  audio: number;
-  video: number;
+  audio: Destination;
+  video: Destination;
 }
 
 /** About 2 minutes; half of one when quick. */
@@ -87,13 +87,15 @@ async function makeFilm(folder: string): Promise<string> {
 
 /** One process, not measured, that sends the film to everybody. */
 async function send(film: string, ports: readonly Ports[]): Promise<Child> {
-  const outputs = ports.flatMap(({ audio, video }) => [
-    ...['-map', '0:v', '-c', 'copy', '-payload_type', '96', '-f', 'rtp', `rtp://127.0.0.1:${video}?pkt_size=1200`],
-    ...['-map', '0:a', '-c', 'copy', '-payload_type', '111', '-f', 'rtp', `rtp://127.0.0.1:${audio}?pkt_size=1200`],
-  ]);
+  const outputs = ports.flatMap(({ audio, video }) => [...output('0:v', 96, video), ...output('0:a', 111, audio)]);
   const args = ['-nostdin', '-v', 'fatal', '-re', '-stream_loop', '-1', '-i', film, ...outputs];
   return run(args);
 }
+
+const output = (map: string, payloadType: number, { port, ssrc }: Destination): string[] =>
+  `-map ${map} -c copy -payload_type ${payloadType} -ssrc ${ssrc} -f rtp rtp://127.0.0.1:${port}?pkt_size=1200`.split(
+    ' ',
+  );
 
 const run = (args: string[]): Promise<Child> =>
   startProgram({
@@ -131,7 +133,7 @@ async function measureBare(film: string, folder: string, windowMs: number) {
   try {
     for (let index = 0; index < participants; index++) {
       const [audio, video] = [await findPortPair(), await findPortPair()];
-      ports.push({ audio, video });
+      ports.push({ audio: { port: audio, ssrc: 1 }, video: { port: video, ssrc: 2 } });
       const description = join(folder, `${index}.sdp`);
       writeFileSync(
         description,
@@ -144,7 +146,7 @@ async function measureBare(film: string, folder: string, windowMs: number) {
       const output = ['-map', '0', '-c', 'copy', '-f', 'matroska', '-y', join(folder, `${index}.mkv`)];
       children.push(await run(['-nostdin', '-v', 'fatal', ...input, ...output]));
     }
-    await until(startLimitMs, () => areListening(ports.flatMap(({ audio, video }) => [audio, video])));
+    await until(startLimitMs, () => areListening(ports.flatMap(({ audio, video }) => [audio.port, video.port])));
     children.push(await send(film, ports));
     const written = (index: number) => statSync(join(folder, `${index}.mkv`), { throwIfNoEntry: false })?.size ?? 0;
     const isWriting = await until(startLimitMs, () => ports.every((_, index) => written(index) > 0));

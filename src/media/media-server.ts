@@ -31,6 +31,8 @@ export interface ForwardWish {
   /** UDP port that is sent to. */
   port: number;
   payloadType: number;
+  /** Of the packets that are sent, 1 to 2^31 - 1: whoever chose it tells them from others that still come to the port. */
+  ssrc: number;
 }
 
 export interface Forwarded {
@@ -40,7 +42,7 @@ export interface Forwarded {
   /**
    * UDP port of the media server that takes RTCP requests for key frames of a video track, on its own host; null where there is
    * none. Of a track in several sizes nothing comes before the next key frame: ask for one, with any SSRC, without waiting for
-   * a packet. The packets of such a track may have SSRC 0.
+   * a packet.
    */
   rtcpPort: number | null;
 }

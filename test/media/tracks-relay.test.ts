@@ -80,8 +80,10 @@ async function record(ways: { AUDIO?: Way; VIDEO?: Way }): Promise<void> {
     const [audio, video] = wishes as [ForwardWish, ForwardWish];
     const to = async ({ port }: ForwardWish, way?: Way) =>
       `rtp://127.0.0.1:${way ? await through(port, way) : port}?pkt_size=1200`;
-    const picture = ['-map', '0:v', '-c', 'copy', '-payload_type', '96', '-f', 'rtp', await to(video, ways.VIDEO)];
-    const sound = ['-map', '0:a', '-c', 'copy', '-payload_type', '111', '-f', 'rtp', await to(audio, ways.AUDIO)];
+    const sent = ({ payloadType, ssrc }: ForwardWish) =>
+      `-c copy -payload_type ${payloadType} -ssrc ${ssrc} -f rtp`.split(' ');
+    const picture = ['-map', '0:v', ...sent(video), await to(video, ways.VIDEO)];
+    const sound = ['-map', '0:a', ...sent(audio), await to(audio, ways.AUDIO)];
     // To encode it while it is sent would take a machine without other work.
     const looped = ['-re', '-stream_loop', '-1', '-i', card];
     const args = ['-nostdin', '-v', 'error', ...looped, ...picture, ...sound];
@@ -159,6 +161,23 @@ test('what comes while no program writes is not lost: the next file begins where
   const [first, second] = zeros();
   const told = (second?.at ?? 0) + (after?.[0]?.ptsMs ?? 0) - (first?.at ?? 0) - (before?.at(-1)?.ptsMs ?? 0);
   expect(Math.abs(told - (apart * 1000) / cardHz)).toBeLessThan(200);
+});
+
+test('what is still sent to a port for whoever was recorded there before is none of a track', async () => {
+  await record({
+    AUDIO(packet, send) {
+      const stray = Buffer.from(packet);
+      stray.writeUInt32BE(stray.readUInt32BE(8) ^ 1, 8);
+      stray.writeUInt32BE((stray.readUInt32BE(4) - 1_000_000_000) >>> 0, 4);
+      send(stray);
+      send(packet);
+    },
+  });
+  const startedAt = Date.now();
+  await grown(1).toBeGreaterThan(60_000);
+  await recording.end('LEFT');
+  expect(ends()).toMatchObject([{ cause: 'LEFT' }]);
+  expect(zeros()[0]?.at).toBeGreaterThan(startedAt - 5_000);
 });
 
 test('a program that hangs is replaced', async () => {

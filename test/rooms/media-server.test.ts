@@ -113,44 +113,44 @@ describe('what is published as RTP', () => {
     expect(await server.participants(roomId)).toEqual([]);
   });
 
-  test('is forwarded packet by packet, with the payload types that were asked for', async () => {
+  test('is forwarded packet by packet, with the payload types and the SSRCs that were asked for', async () => {
     const { roomId, mediaId, publication } = await publish();
     const [video, audio] = [await receiver(), await receiver()];
     const forwarded = await server.forward(roomId, mediaId, '127.0.0.1', [
-      { mid: '0', port: video.port, payloadType: 100 },
-      { mid: '1', port: audio.port, payloadType: 101 },
+      { mid: '0', port: video.port, payloadType: 100, ssrc: 7 },
+      { mid: '1', port: audio.port, payloadType: 101, ssrc: 8 },
     ]);
     expect(forwarded).toEqual([
       { mid: '0', streamId: expect.any(String), rtcpPort: expect.any(Number) },
       { mid: '1', streamId: expect.any(String), rtcpPort: expect.any(Number) },
     ]);
     send(publication);
-    await expect.poll(() => video.packets.get('1000/100') ?? 0, patience).toBeGreaterThan(20);
-    await expect.poll(() => audio.packets.get('1010/101') ?? 0, patience).toBeGreaterThan(20);
+    await expect.poll(() => video.packets.get('7/100') ?? 0, patience).toBeGreaterThan(20);
+    await expect.poll(() => audio.packets.get('8/101') ?? 0, patience).toBeGreaterThan(20);
     expect([video.packets.size, audio.packets.size]).toEqual([1, 1]);
 
     for (const { streamId } of forwarded) await server.stopForward(roomId, mediaId, streamId);
-    const before = video.packets.get('1000/100');
+    const before = video.packets.get('7/100');
     const later = await receiver();
-    await server.forward(roomId, mediaId, '127.0.0.1', [{ mid: '1', port: later.port, payloadType: 111 }]);
-    await expect.poll(() => later.packets.get('1010/111') ?? 0, patience).toBeGreaterThan(20);
-    expect(video.packets.get('1000/100')).toBe(before);
+    await server.forward(roomId, mediaId, '127.0.0.1', [{ mid: '1', port: later.port, payloadType: 111, ssrc: 9 }]);
+    await expect.poll(() => later.packets.get('9/111') ?? 0, patience).toBeGreaterThan(20);
+    expect(video.packets.get('7/100')).toBe(before);
   });
 
   test('is forwarded no more while it is muted', async () => {
     const { roomId, mediaId, publication } = await publish();
     const [video, audio] = [await receiver(), await receiver()];
     await server.forward(roomId, mediaId, '127.0.0.1', [
-      { mid: '0', port: video.port, payloadType: 96 },
-      { mid: '1', port: audio.port, payloadType: 111 },
+      { mid: '0', port: video.port, payloadType: 96, ssrc: 7 },
+      { mid: '1', port: audio.port, payloadType: 111, ssrc: 8 },
     ]);
     expect(await server.mute(roomId, mediaId, '0', true)).toBe(true);
     expect(await server.mute(roomId, mediaId, '9', true)).toBe(false);
     send(publication);
-    await expect.poll(() => audio.packets.get('1010/111') ?? 0, patience).toBeGreaterThan(20);
+    await expect.poll(() => audio.packets.get('8/111') ?? 0, patience).toBeGreaterThan(20);
     expect(video.packets.size).toBe(0);
     await server.mute(roomId, mediaId, '0', false);
-    await expect.poll(() => video.packets.get('1000/96') ?? 0, patience).toBeGreaterThan(5);
+    await expect.poll(() => video.packets.get('7/96') ?? 0, patience).toBeGreaterThan(5);
     await expect
       .poll(() => own.heard, patience)
       .toContainEqual(expect.objectContaining({ type: 'muted', mediaId, mid: '0', muted: false }));
@@ -161,12 +161,12 @@ test('a track that is not there is not forwarded, and nothing else of the reques
   const { roomId, mediaId, publication } = await publish();
   const { port, packets } = await receiver();
   const wishes = [
-    { mid: '1', port, payloadType: 111 },
-    { mid: '7', port: port + 1, payloadType: 96 },
+    { mid: '1', port, payloadType: 111, ssrc: 7 },
+    { mid: '7', port: port + 1, payloadType: 96, ssrc: 8 },
   ];
   await expect(server.forward(roomId, mediaId, '127.0.0.1', wishes)).rejects.toThrow('publishes no track 7 now');
   const other = await receiver();
-  await server.forward(roomId, mediaId, '127.0.0.1', [{ mid: '1', port: other.port, payloadType: 111 }]);
+  await server.forward(roomId, mediaId, '127.0.0.1', [{ mid: '1', port: other.port, payloadType: 111, ssrc: 7 }]);
   send(publication);
   await expect.poll(() => other.packets.size, patience).toBe(1);
   expect(packets.size).toBe(0);

@@ -59,7 +59,12 @@ export async function keepPassedOn(
     { stdio: 'ignore' },
   );
   onTestFinished(() => void keeper.kill('SIGKILL'));
-  const wishes = tracks.map(({ mid, kind }) => ({ mid, port: ports[kind], payloadType: kind === 'VIDEO' ? 96 : 111 }));
+  const wishes = tracks.map(({ mid, kind }) => ({
+    mid,
+    port: ports[kind],
+    payloadType: kind === 'VIDEO' ? 96 : 111,
+    ssrc: 1 + Number(mid),
+  }));
   await server.forward(roomId, mediaId, '127.0.0.1', wishes);
   await once(keeper, 'exit');
   return file;

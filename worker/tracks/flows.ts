@@ -33,7 +33,7 @@ export async function openFlow(track: MediaTrack, { address, from }: PacketSourc
 /** Has them sent. Answers what stops that. Throws what the media server says. */
 export async function forwardFlows(flows: readonly Flow[], source: PacketSource): Promise<Forwarded[]> {
   const wishes = flows.map(({ track, relay }) => ({
-    ...{ mid: track.mid, port: relay.port, payloadType: payloadTypes[track.kind] },
+    ...{ mid: track.mid, port: relay.port, payloadType: payloadTypes[track.kind], ssrc: relay.ssrc },
   }));
   const forwarded = await source.forward(wishes);
   for (const { track, relay } of flows) {

@@ -3,6 +3,7 @@
  * frames where pictures were lost. The media server sends no reports of the time itself, without which sound and picture of a
  * participant would each begin at zero.
  */
+import { randomInt } from 'node:crypto';
 import type { Socket } from 'node:dgram';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createTrackClock, type TrackClock } from './clock.js';
@@ -19,8 +20,9 @@ import {
 import { createSequence } from './sequence.js';
 
 export interface TrackRelay {
-  /** Where packets are to be sent to. */
+  /** Where packets are to be sent to, and which SSRC they are to have. */
   port: number;
+  ssrc: number;
   /** Packets come, though perhaps none yet that can begin a file. */
   isComing(): boolean;
   /** Packets that can begin a file are there. */
@@ -66,12 +68,13 @@ const keyFramePauseMs = 300;
 const lossPatienceMs = 100;
 // ffmpeg reads reports before packets: these must be in its hands by then.
 const lastPacketsMs = 100;
-/** In the place of whichever the media server uses: ffmpeg is to see one stream. */
-const ssrc = 0x7a9edec;
+const mostSsrc = 2 ** 31 - 1;
 
 /** Throws when there is no port to listen at. */
 export async function openRelay({ address, from, codec }: RelayOptions): Promise<TrackRelay> {
   const socket = await bindUdp(address);
+  // What the media server still sends to a host that was killed may come to the same port.
+  const ssrc = randomInt(1, mostSsrc);
   const rate = clockRates[codec] as number;
   let clock = createTrackClock(rate);
   let sequence = createSequence();
@@ -81,7 +84,6 @@ export async function openRelay({ address, from, codec }: RelayOptions): Promise
   let output: { port: number; isBehind: boolean } | null = null;
   let passed = 0;
   let missing = 0;
-  let sourceSsrc = 0;
   let asked: { host: string; port: number } | null = null;
   let askedAtMs = Number.NEGATIVE_INFINITY;
   let isComing = false;
@@ -93,8 +95,7 @@ export async function openRelay({ address, from, codec }: RelayOptions): Promise
 
   function take(packet: Buffer, remote: string): void {
     const rtp = remote === from ? parseRtp(packet) : null;
-    if (!rtp) return;
-    sourceSsrc = rtp.ssrc;
+    if (rtp?.ssrc !== ssrc) return;
     isComing = true;
     if (!clock.see(rtp.timestamp, Date.now())) {
       if (output) jump.fire();
@@ -121,7 +122,6 @@ export async function openRelay({ address, from, codec }: RelayOptions): Promise
     if (!numbered) return;
     lose(numbered.missing);
     packet.writeUInt16BE(numbered.sequence, 2);
-    packet.writeUInt32BE(ssrc, 8);
     if (output && !output.isBehind) {
       send(packet, output.port);
       return;
@@ -156,7 +156,7 @@ export async function openRelay({ address, from, codec }: RelayOptions): Promise
   function askForKeyFrame(): void {
     if (!asked || !needsKeyFrame || performance.now() - askedAtMs < keyFramePauseMs) return;
     askedAtMs = performance.now();
-    socket.send(keyFrameRequest(sourceSsrc), asked.port, asked.host);
+    socket.send(keyFrameRequest(ssrc), asked.port, asked.host);
   }
 
   function send(packet: Buffer, port: number): void {
@@ -193,6 +193,7 @@ export async function openRelay({ address, from, codec }: RelayOptions): Promise
 
   return {
     port: socket.address().port,
+    ssrc,
     isComing: () => isComing,
     isFlowing: () => kept.length > 0,
     firstMs: () => (kept[0] ? clock.wallMs(kept[0].timestamp) : null),

@@ -109,8 +109,8 @@ export async function createVideoRoom(connection: JanusConnection, address: Medi
 
     async forward(roomId, mediaId, host, wishes) {
       const inSizes = midsInSizes((await look(roomId)).publishers, mediaId);
-      const streams = wishes.map(({ mid, port, payloadType }) => ({
-        ...{ mid, port, pt: payloadType, rtcp_port: discardPort },
+      const streams = wishes.map(({ mid, port, payloadType, ssrc }) => ({
+        ...{ mid, port, pt: payloadType, ssrc, rtcp_port: discardPort },
         // Of several sizes the largest that comes, instead of always the smallest. With a single size nothing would come at all.
         simulcast: inSizes.includes(mid),
       }));
