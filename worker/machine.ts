@@ -1,10 +1,10 @@
 /** Which machine this is, and where the jobs it records lie. */
-import { spawnSync } from 'node:child_process';
-import { statfsSync } from 'node:fs';
+import { accessSync, constants, statfsSync } from 'node:fs';
 import { availableParallelism, freemem, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { type Config, dataFolder } from '../src/config.js';
 import { lastingId } from '../src/lasting-id.js';
+import { findProgram } from './capture/child.js';
 
 /** The machine's id: made once and kept in the data directory, since unfinished recordings lie there too. */
 export function machineId(config: Config): string {
@@ -29,8 +29,16 @@ export const loadOfMachine = () => ({
 
 /** How many pages it can show at once: as many as it takes jobs that encode, if it has all that a page needs. */
 export function displays({ recorder }: Config): number {
-  const isThere = (program: string) => spawnSync('sh', ['-c', 'command -v "$1"', 'sh', program]).status === 0;
   return [recorder.chromium, 'Xvfb', 'pulseaudio'].every(isThere) ? recorder.slots : 0;
+}
+
+function isThere(program: string): boolean {
+  try {
+    accessSync(findProgram(program), constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export const jobsFolder = (config: Config): string => dataFolder(config, 'jobs');

@@ -2,14 +2,14 @@
 import type { RecordingConfig } from '../recordings/config.js';
 
 /** Pixels and frames per second. */
-interface Picture {
+export interface Picture {
   width: number;
   height: number;
   fps: number;
 }
 
 // Above 720p30 `veryfast` takes more than a core and drops frames on two; `ultrafast` costs half and needs more bits.
-const veryfastPixelRate = 1280 * 720 * 30;
+export const veryfastPixelRate = 1280 * 720 * 30;
 // 4 Mbit/s at 720p30.
 const bitsPerPixel = 0.145;
 const minimumRate = 1_000_000;
@@ -48,7 +48,7 @@ export function expectedStreamBytes({ video, audio, maxDurationMs }: RecordingCo
 }
 
 /** Of a room of which it is not known who will come. */
-const usualPeople = 4;
+export const usualPeople = 4;
 
 /** Bytes of disk that people who are recorded one by one are expected to need, of an hour at most, with files made of it all. */
 export function expectedPeopleBytes(people: number | null, maxDurationMs: number): number {

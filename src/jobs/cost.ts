@@ -1,6 +1,8 @@
 /** What a job is expected to take of its machine while it records; `npm run bench -- cost` measures whether it does. */
 import type { VideoTreatment } from '../recordings/config.js';
+import { needsFastEncoding, type Picture, usualPeople, veryfastPixelRate } from './bitrate.js';
 import type { PageSource, PeopleSource, Source } from './capture.js';
+import { usualPage } from './page-picture.js';
 
 /** What a job keeps busy on its machine: those that encode pictures take many times what those take that copy what comes. */
 export const pools = ['encode', 'copy'] as const;
@@ -17,21 +19,12 @@ export interface Cost {
 
 const megabyte = 1_048_576;
 
-interface Picture {
-  width: number;
-  height: number;
-  fps: number;
-}
-
-const usualPicture: Picture = { width: 1280, height: 720, fps: 30 };
-const pixelRate = ({ width, height, fps }: Picture): number => width * height * fps;
-
-/** Processors that encode pictures of the usual rate as H.264. */
+/** Processors that encode pictures of the usual size and rate as H.264. */
 const usualEncoding = 0.5;
-/** Above that rate they are encoded with less care, which takes half as much a picture. */
+/** Of what is more than that a picture takes half as much: it is encoded with less care. */
 function encodingCores(picture: Picture): number {
-  const share = pixelRate(picture) / pixelRate(usualPicture);
-  return usualEncoding * (share <= 1 ? share : (1 + share) / 2);
+  const share = (picture.width * picture.height * picture.fps) / veryfastPixelRate;
+  return usualEncoding * (needsFastEncoding(picture) ? (1 + share) / 2 : share);
 }
 
 /** The browser, its screen and its sound beside the encoder. */
@@ -42,8 +35,6 @@ const webGLCores = 0.6;
 const host = { cores: 0.02, memoryBytes: 60 * megabyte };
 const encoderBytes = 150 * megabyte;
 const person = { cores: 0.01, memoryBytes: 15 * megabyte };
-/** Of a room of which it is not known who will come. */
-const usualPeople = 4;
 
 /** What a slot of each pool is meant for: a page of the usual size, and a stream. */
 export const coresOfSlot: Readonly<Record<Pool, number>> = {
@@ -78,9 +69,9 @@ function costOfStream(video: VideoTreatment): Cost {
   const { width, height, filterFps } = video;
   // One of them may be left to the proportions of a source that nobody has seen yet.
   const picture = {
-    width: width ?? ((height ?? usualPicture.height) * 16) / 9,
-    height: height ?? ((width ?? usualPicture.width) * 9) / 16,
-    fps: filterFps ?? usualPicture.fps,
+    width: width ?? ((height ?? usualPage.height) * 16) / 9,
+    height: height ?? ((width ?? usualPage.width) * 9) / 16,
+    fps: filterFps ?? usualPage.fps,
   };
   return {
     pool: 'encode',

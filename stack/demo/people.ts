@@ -25,7 +25,7 @@ export async function fillRoom(
   const { ensureRoom: made } = await tapedeck.request(EnsureRoom, { input: { name: 'demo' } });
   if (made.__typename !== 'EnsureRoomPayload') throw new RecordingFailedError(made.message);
   const browser = await puppeteer.launch({
-    executablePath: chromium.includes('/') ? chromium : findProgram(chromium),
+    executablePath: findProgram(chromium),
     args: [
       // Only pages of ours are opened; Chromium's sandbox refuses to work for root.
       '--no-sandbox',

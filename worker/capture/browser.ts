@@ -44,7 +44,7 @@ export async function launchBrowser(options: BrowserOptions): Promise<RunningBro
   const home = options.scratch.giveFolder(options.user, 'browser', {
     'profile/Default/Preferences': JSON.stringify(options.directMedia ? {} : proxiedMedia),
   });
-  const chromium = options.chromium.includes('/') ? options.chromium : findProgram(options.chromium);
+  const chromium = findProgram(options.chromium);
   const [launcher, ...args] = boundCommand(options.user, chromium, browserFlags(options, `${home}/profile`));
   const launch = new AbortController();
   const launched = puppeteer.launch({

@@ -28,8 +28,9 @@ export function boundCommand(user: BrowserUser | null, command: string, args: st
   return ['setpriv', ...identity, '--pdeathsig', 'KILL', '--', command, ...args];
 }
 
-/** The absolute path of a program. Throws when it is in no folder of PATH. */
+/** The path of a program; a name that is a path already is taken as it is. Throws when it is in no folder of PATH. */
 export function findProgram(name: string): string {
+  if (name.includes('/')) return name;
   const folders = (strangerEnvironment().PATH ?? '/usr/bin:/bin').split(delimiter);
   const found = folders.map((folder) => join(folder, name)).find(isExecutable);
   if (!found) throw new Error(`${name} was not found in PATH. Run "npm run setup" to install what Tapedeck needs.`);
